@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an encoder is, and how one is opened. One file per engine.
+
+The engine is named in the configuration and imported only then; nothing falls back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import ConfigError
+
+INPUT_NAME = "planes"  # uint8 (1, 3, 64, 80)
+OUTPUT_NAME = "embedding"  # float32 (1, D)
+
+
+class Encoder(Protocol):
+    """Turns planes into an embedding, and keeps neither.
+
+    When `embed` returns, the implementer is finished with both arguments and has wiped its own
+    copies of them. Not safe for use by two threads at once.
+    """
+
+    dim: int
+    """D, the length of an embedding."""
+
+    def embed(self, planes: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:
+        """planes (3, 64, 80) uint8 -> out (D,) float32, written in place."""
+
+    def close(self) -> None:
+        """Wipe and release everything. Idempotent; `embed` afterwards raises UseAfterWipe."""
+
+
+def open_encoder(backend: str, model: Path, threads: int) -> Encoder:
+    """The encoder `model` (ONNX) on the engine `backend`, with `threads` CPU threads.
+
+    Raises ConfigError for an unknown backend, EncoderError when engine or model cannot be used.
+    """
+    if backend == "openvino":
+        from edge.encoders.openvino import OpenVinoEncoder
+
+        return OpenVinoEncoder(model, threads)
+    raise ConfigError(f"no encoder backend called {backend!r}; known: 'openvino'")

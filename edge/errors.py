@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one family of errors of this package.
+
+Each room raises its own member and nothing else. Messages say what to do next, and never carry a
+password, a key or anything of a frame.
+"""
+
+
+class EdgeError(Exception):
+    """Base of everything that `edge` raises on purpose."""
+
+
+class ConfigError(EdgeError):
+    """A setting is unknown, out of range or names something that does not exist."""
+
+
+class HygieneError(EdgeError):
+    """The operating system refused a protection of memory that saw a person."""
+
+
+class UseAfterWipe(EdgeError):
+    """Memory was asked for after its owner had wiped it."""
+
+
+class CameraError(EdgeError):
+    """The source cannot be opened, or broke and cannot be rebuilt."""
+
+
+class EncoderError(EdgeError):
+    """The encoder's engine is missing, or the model does not fit it."""
+
+
+class LedgerError(EdgeError):
+    """The privacy ledger cannot be read or made durable; nothing may be released."""
+
+
+class OutboxError(EdgeError):
+    """The outbox cannot be read or written."""
+
+
+class IdentityError(EdgeError):
+    """The device's key is missing, unreadable or readable by others."""
