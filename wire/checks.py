@@ -22,19 +22,19 @@ UINT64_MAX = 2**64 - 1
 JSON_INTEGER_MAX = 2**53 - 1  # beyond it JSON readers that use doubles would round
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     """Raised inside the JSON parser's hooks, which may only raise ValueError."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _Refused("a key occurs twice")
+        raise _RefusedError("a key occurs twice")
     return found
 
 
 def _no_constant(name: str) -> float:
-    raise _Refused(f"{name} is no number")
+    raise _RefusedError(f"{name} is no number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,11 @@ class Checks:
     what: str
 
     def refuse(self, key: str, allowed: str) -> WireError:
+        """The error to raise: `what: key must be allowed`."""
         return self.error(f"{self.what}: {key} must be {allowed}")
 
     def integer(self, key: str, value: object, low: int, high: int) -> int:
+        """An int within [low, high]; no bool, no NumPy scalar."""
         if type(value) is not int or not low <= value <= high:
             raise self.refuse(key, f"an integer from {low} to {high}")
         return value
@@ -61,24 +63,29 @@ class Checks:
         return value
 
     def boolean(self, key: str, value: object) -> bool:
+        """True or False, no number."""
         if type(value) is not bool:
             raise self.refuse(key, "true or false")
         return value
 
     def text(self, key: str, value: object, pattern: re.Pattern[str]) -> str:
+        """Text that matches the pattern from end to end."""
         if not isinstance(value, str) or pattern.fullmatch(value) is None:
             raise self.refuse(key, f"text of the form {pattern.pattern}")
         return value
 
     def name(self, key: str, value: object) -> str:
+        """A name as it may stand in a topic."""
         return self.text(key, value, NAME)
 
     def choice(self, key: str, value: object, allowed: Collection[str]) -> str:
+        """One of the allowed words."""
         if not isinstance(value, str) or value not in allowed:
             raise self.refuse(key, "one of " + ", ".join(allowed))
         return value
 
     def octets(self, key: str, value: object, size: int) -> bytes:
+        """Bytes of exactly this size."""
         if type(value) is not bytes or len(value) != size:
             raise self.refuse(key, f"{size} bytes")
         return value

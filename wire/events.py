@@ -92,6 +92,7 @@ class Event:
             raise _EVENT.refuse("evidence", "Evidence")
 
     def to_json(self) -> bytes:
+        """As `schemas/event.schema.json` has it; times rounded to milliseconds."""
         found = asdict(self)
         for key in ("onset_time", "detection_time"):
             found[key] = rfc3339(found[key])
@@ -166,6 +167,7 @@ class SensorState:
         check_time(_STATE, "updated_time", self.updated_time)
 
     def to_json(self) -> bytes:
+        """As `schemas/state.schema.json` has it; times rounded to milliseconds."""
         found = {key: getattr(self, key) for key in self.__slots__}
         found["probabilities"] = dict(self.probabilities)
         found["refused"] = dict(self.refused)
@@ -196,6 +198,7 @@ class SensorState:
 
 
 def read_profile_id(checks: Checks, value: object) -> bytes:
+    """A profile's id of its 32 hex digits."""
     return bytes.fromhex(checks.text("profile_id", value, PROFILE_ID_HEX))
 
 

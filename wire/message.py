@@ -60,6 +60,9 @@ class VectorMessage:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, VectorMessage) and pack(self) == pack(other)
 
+    def __hash__(self) -> int:
+        return hash((self.device, self.sensor, self.epoch, self.sequence))
+
 
 def pack(message: VectorMessage) -> bytes:
     """The payload: SPEC.md, layout. Its size depends on device, sensor and K alone."""

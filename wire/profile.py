@@ -16,6 +16,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class Profile:
         largest = (INT16_MAX - self.clip_norm) // NOISE_BOUND_SIGMAS
         for sigma in self.sigmas:
             _CHECKS.integer("sigmas", sigma, 1, largest)
-        if any(b <= a for a, b in zip(self.sigmas, self.sigmas[1:])):
+        if any(b <= a for a, b in pairwise(self.sigmas)):
             raise _CHECKS.refuse("sigmas", "strictly increasing, finest first")
 
     def _digest(self) -> bytes:
@@ -122,6 +123,7 @@ class Profile:
         return self.clip_norm + noise_bound(self.sigmas[level])
 
     def to_json(self) -> bytes:
+        """The file's content: all values in the order above, the projection in base64."""
         found = {key: getattr(self, key) for key in _KEYS}
         found["projection"] = base64.b64encode(self.projection).decode("ascii")
         found["sigmas"] = list(self.sigmas)
@@ -141,7 +143,7 @@ class Profile:
     def load(cls, path: Path) -> Profile:
         """Read a profile's file. BadProfile also when it cannot be read."""
         try:
-            with open(path, "rb") as file:
+            with path.open("rb") as file:
                 data = file.read(FILE_MAX_BYTES + 1)
         except OSError as error:
             raise BadProfile(f"profile {path}: {error.strerror}") from error
@@ -149,7 +151,7 @@ class Profile:
 
     def save(self, path: Path) -> None:
         """Write the profile as JSON, the projection in base64."""
-        Path(path).write_bytes(self.to_json())
+        path.write_bytes(self.to_json())
 
 
 def _decode_projection(text: object) -> bytes:

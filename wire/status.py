@@ -82,6 +82,7 @@ class DeviceStatus:
         check_time(_CHECKS, "updated_time", self.updated_time)
 
     def to_json(self) -> bytes:
+        """As `schemas/status.schema.json` has it; the time rounded to milliseconds."""
         found = asdict(self)
         found["profile_id"] = self.profile_id.hex()
         found["updated_time"] = rfc3339(self.updated_time)
