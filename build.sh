@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# usage: ./build.sh VERB
+#
+#   demo    set up, then broker, bridge and edge on a bundled clip; results as they are published
+#   test    set up, check, then the tests; further words go to pytest
+#   setup   system packages, Python environment in .venv, native part; does only what is missing
+#   check   format, lint, types, import layers, shell scripts, line count
+#   clean   remove everything that this script made in this folder
+#   help    this text
+#
+# System packages are installed by apt when this runs as root or sudo asks for no password;
+# otherwise the command to type is printed. Nothing outside this folder is changed but by apt.
+
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+VENV=$ROOT/.venv
+# The system's own interpreter, whatever PATH says: `gi` and, on a Jetson, `tensorrt` live there.
+PYTHON=/usr/bin/python3
+
+SYSTEM_PACKAGES=(
+  python3-venv python3-gi
+  gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
+  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  gcc libc6-dev pkg-config
+  mosquitto mosquitto-clients
+)
+ROOMS=(wire kernels edge cloud_bridge calibration)
+
+say() { printf '== %s\n' "$*"; }
+die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+# ---- setup -------------------------------------------------------------------------------------
+
+setup() {
+  exec 9<"$ROOT/build.sh"
+  flock -n 9 || { say "another build.sh is setting up; waiting"; flock 9; }
+  system_packages
+  environment
+  python_packages
+  native
+  exec 9<&-
+}
+
+missing_packages() {
+  local package
+  for package in "${SYSTEM_PACKAGES[@]}"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed \
+      || echo "$package"
+  done
+}
+
+system_packages() {
+  command -v dpkg-query >/dev/null \
+    || die "this script knows Debian and Ubuntu; what it needs there: ${SYSTEM_PACKAGES[*]}"
+  local missing as_root=()
+  mapfile -t missing < <(missing_packages)
+  ((${#missing[@]})) || return 0
+  if ((EUID)); then
+    sudo -n true 2>/dev/null || die "these system packages are missing; please install them first:
+  sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}"
+    as_root=(sudo -n)
+  fi
+  apt_install "${missing[@]}"
+  case " ${missing[*]} " in *" mosquitto "*) stop_system_broker ;; esac
+}
+
+apt_install() {  # uses as_root of its caller
+  say "system packages: $*"
+  "${as_root[@]}" apt-get update -qq || say "the package lists could not be renewed; going on"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+    --no-install-recommends -o Dpkg::Use-Pty=0 "$@" | sed -un 's/^Setting up \([^ ]*\).*/   \1/p'
+}
+
+stop_system_broker() {
+  # The package starts a broker of its own. Only the program is wanted here.
+  [[ -d /run/systemd/system ]] || return 0
+  say "mosquitto.service, just installed, is stopped and disabled: nothing here uses it"
+  "${as_root[@]}" systemctl disable --now --quiet mosquitto.service
+}
+
+environment() {
+  [[ -x $PYTHON ]] || die "$PYTHON is missing: apt-get install python3"
+  "$PYTHON" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+    || die "Python 3.10 or later is needed; $PYTHON is $("$PYTHON" --version)"
+  environment_fits && return
+  say "environment in .venv from $("$PYTHON" --version), system packages visible"
+  "$PYTHON" -I -m venv --clear --system-site-packages "$VENV"
+}
+
+environment_fits() {
+  local version='import sys; print(sys.version, sys.base_prefix)'
+  [[ -x $VENV/bin/python ]] \
+    && grep -qx 'include-system-site-packages = true' "$VENV/pyvenv.cfg" \
+    && grep -qF "$VENV" "$VENV/bin/activate" \
+    && [[ $("$VENV/bin/python" -I -c "$version") == $("$PYTHON" -I -c "$version") ]]
+}
+
+python_packages() {
+  stamp_fits packages requirements/dev.txt pyproject.toml && return
+  say "Python packages, as locked in requirements/dev.txt (a minute or two the first time)"
+  pip_install --no-deps --only-binary :all: --require-hashes -r "$ROOT/requirements/dev.txt" \
+    | sed -un 's/^Collecting \([^ ]*\).*/   \1/p'
+  pip_install --quiet --no-deps --no-build-isolation --editable "$ROOT"
+  stamp packages requirements/dev.txt pyproject.toml
+}
+
+pip_install() { "$VENV/bin/python" -I -m pip --disable-pip-version-check install "$@"; }
+
+native() {
+  [[ -f $ROOT/edge/_wiping.so ]] && stamp_fits native edge/wiping.c && return
+  say "edge/_wiping.so"
+  local flags
+  read -ra flags < <(pkg-config --cflags --libs gstreamer-1.0)
+  gcc -O2 -Wall -Wextra -Werror -shared -fPIC "$ROOT/edge/wiping.c" -o "$ROOT/edge/_wiping.so" \
+    "${flags[@]}"
+  stamp native edge/wiping.c
+}
+
+# A stamp is the digest of what a step was made from; the same digest means nothing to do.
+digest() { (cd "$ROOT" && sha256sum "$@" && pkg-config --modversion gstreamer-1.0) | sha256sum; }
+stamp() { digest "${@:2}" >"$VENV/$1.stamp"; }
+stamp_fits() { [[ -f $VENV/$1.stamp ]] && digest "${@:2}" | cmp -s - "$VENV/$1.stamp"; }
+
+# ---- check and test ----------------------------------------------------------------------------
+
+check() {
+  cd "$ROOT"
+  say "format and lint"
+  "$VENV/bin/ruff" format --quiet --check .
+  "$VENV/bin/ruff" check --quiet .
+  say "types"
+  "$VENV/bin/mypy"
+  say "import layers"
+  "$VENV/bin/lint-imports" --no-logo
+  check_shell
+  say "lines that an auditor of the device must read"
+  find wire kernels edge \( -name '*.py' -o -name '*.c' \) -print0 | wc -l --files0-from=- | tail -1
+}
+
+check_shell() {
+  if command -v shellcheck >/dev/null; then
+    say "shell scripts"
+    shellcheck build.sh .ci/run requirements/lock.sh
+  else
+    say "shell scripts: not checked, shellcheck is not installed"
+  fi
+}
+
+run_tests() {
+  say "tests"
+  cd "$ROOT"
+  "$VENV/bin/python" -m pytest -m 'not gpu and not jetson and not slow and not train' "$@"
+}
+
+# ---- the rest ----------------------------------------------------------------------------------
+
+demo() {
+  cd "$ROOT"
+  exec "$VENV/bin/python" -m calibration demo "$@"
+}
+
+clean() {
+  cd "$ROOT"
+  rm -rf .venv build lethe.egg-info edge/_wiping.so \
+    .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+  find "${ROOMS[@]}" models tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+}
+
+help() { sed -n '4,/^$/ { s/^# \{0,1\}//; p }' "$ROOT/build.sh"; }
+
+main() {
+  local verb=${1:-help}
+  (($#)) && shift
+  unset PYTHONPATH PYTHONHOME VIRTUAL_ENV
+  trap 'exit 130' INT
+  case $verb in
+    demo) setup; demo "$@" ;;
+    test) setup; check; run_tests "$@" ;;
+    setup | clean | help) "$verb" ;;
+    check) setup; check ;;
+    *) help >&2; die "no verb called '$verb'" ;;
+  esac
+}
+
+main "$@"
