@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secret noise: a ChaCha20 keystream (RFC 8439), a key ratchet, and draws from a table.
+
+One 128-bit word makes one draw. A word is 16 bytes of keystream, little-endian: the low limb, then
+the high limb. The top bit of the high limb is the sign, the other 127 bits choose the magnitude.
+
+The search takes the same steps for every word: no rejection, no early exit, no branch on a word.
+The ratchet is fast key erasure: the first 32 bytes of a key's keystream (zero nonce, counter 0)
+are the next key, the rest is noise. A key makes one keystream and is overwritten.
+Nothing here keeps, prints or logs a key or a word.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from numpy.typing import DTypeLike, NDArray
+
+from kernels.errors import ReleaseError
+from kernels.table import NoiseTable
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+WORD_BYTES = 16
+
+Octets = bytearray | memoryview
+Words = NDArray[np.uint64]  # (n, 2): low limb, high limb
+
+_ALIGNMENT = 64
+_SIGN_SHIFT = np.uint64(63)
+_MAGNITUDE_MASK = np.uint64(2**63 - 1)
+_COUNTER_ZERO = bytes(4)
+_NONCE_ZERO = bytes(NONCE_BYTES)
+
+
+def keystream(
+    key: Octets | bytes, out: Octets, zeros: bytes, counter: int = 0, nonce: bytes = _NONCE_ZERO
+) -> None:
+    """ChaCha20 of RFC 8439 into `out`; `zeros` are as many zero bytes.
+
+    Written in place: no copy of key or stream is left in an object that Python cannot wipe.
+    """
+    start = counter.to_bytes(4, "little") + nonce
+    Cipher(ChaCha20(key, start), mode=None).encryptor().update_into(zeros, out)
+
+
+def ratchet(key: Octets | bytes, count: int) -> tuple[bytearray, Words]:
+    """(next key, noise words (count, 2)) of a 32-byte key. Pure; the caller overwrites the key."""
+    stream = bytearray(KEY_BYTES + WORD_BYTES * count)
+    keystream(key, stream, bytes(len(stream)))
+    limbs = np.frombuffer(stream, dtype="<u8", offset=KEY_BYTES)
+    return stream[:KEY_BYTES], limbs.reshape(count, 2)
+
+
+class Carver:
+    """Hands out aligned views of one block of bytes, so that one call wipes them all."""
+
+    def __init__(self, block: NDArray[np.uint8]) -> None:
+        self._block = block
+        self._used = 0
+
+    def __call__(self, count: int, dtype: DTypeLike) -> NDArray[Any]:
+        """`count` zeroed values of `dtype`."""
+        size = count * np.dtype(dtype).itemsize
+        if self._used + size > self._block.size:
+            raise ReleaseError("scratch block is too small")
+        view = self._block[self._used : self._used + size].view(dtype)
+        self._used += -(-size // _ALIGNMENT) * _ALIGNMENT
+        return view
+
+
+class Search:
+    """Room for n draws at once; every array lies in the carver's block."""
+
+    BYTES_PER_DRAW = 8 * 8 + 1
+
+    def __init__(self, count: int, carve: Carver) -> None:
+        self._high = carve(count, np.uint64)
+        self._low = carve(count, np.uint64)
+        self._table_high = carve(count, np.uint64)
+        self._table_low = carve(count, np.uint64)
+        self._limb = carve(count, np.uint64)
+        self._probe = carve(count, np.int64)
+        self._taken = carve(count, np.int64)
+        self.draws = carve(count, np.int64)
+        self._flag = carve(count, np.bool_)
+
+    @classmethod
+    def bytes_needed(cls, count: int) -> int:
+        """Size of a block that holds this and the gaps between its arrays."""
+        return cls.BYTES_PER_DRAW * count + 9 * _ALIGNMENT
+
+    def run(self, table: NoiseTable, words: Words) -> None:
+        """words (n, 2) uint64 -> self.draws (n,) int64; n is this room's size."""
+        np.bitwise_and(words[:, 1], _MAGNITUDE_MASK, out=self._high)
+        np.copyto(self._low, words[:, 0])
+        self._count_thresholds(table)
+        np.right_shift(words[:, 1], _SIGN_SHIFT, out=self._limb)
+        np.copyto(self._taken, self._limb, casting="same_kind")
+        np.negative(self._taken, out=self._probe)
+        np.bitwise_xor(self.draws, self._probe, out=self.draws)  # two's complement: -g = ~g + 1
+        np.add(self.draws, self._taken, out=self.draws)
+
+    def _count_thresholds(self, table: NoiseTable) -> None:
+        """How many T[i] <= r, by bisection: table.steps look-ups for every word."""
+        self.draws.fill(0)
+        for exponent in reversed(range(table.steps)):
+            step = 1 << exponent
+            np.add(self.draws, step - 1, out=self._probe)
+            np.take(table.high, self._probe, out=self._table_high, mode="clip")
+            np.take(table.low, self._probe, out=self._table_low, mode="clip")
+            np.greater(self._table_low, self._low, out=self._flag)
+            np.copyto(self._limb, self._flag)
+            np.add(self._table_high, self._limb, out=self._table_high)  # the borrow
+            np.less_equal(self._table_high, self._high, out=self._flag)
+            np.copyto(self._taken, self._flag)
+            np.multiply(self._taken, step, out=self._taken)
+            np.add(self.draws, self._taken, out=self.draws)
+
+
+def sample(table: NoiseTable, words: Words) -> NDArray[np.int32]:
+    """words (n, 2) uint64 -> n discrete Gaussians int32, |g| <= table.bound."""
+    count = len(words)
+    search = Search(count, Carver(np.zeros(Search.bytes_needed(count), dtype=np.uint8)))
+    search.run(table, words)
+    return search.draws.astype(np.int32)
