@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lethe-calibrate evaluate`: the deployed path over labelled clips, and its figures as JSON.
+
+Order: read labels.csv, replay every clip (`calibration.replay`: real noise at the shipped profile's
+finest level), match alarms with labels (`calibration.outcomes`), write the report. A clip that is
+missing or cannot be decoded is counted and named, the rest is finished, and the exit status is 1.
+Only numbers are written: no frame, no embedding, no vector.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import logging
+import multiprocessing
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from calibration.data import Clip, DataError, load_labels
+from calibration.metrics import Bounds
+from calibration.outcomes import KINDS, PHASES, Replay, summarise
+from calibration.replay import LEVEL, Models, ReplayError, Station, window_bits
+from edge.errors import CameraError
+
+BOOTSTRAP_SEED = 0
+LIBRARIES = ("lethe", "numpy", "openvino", "opencv-python-headless", "cryptography")
+MODELS = Path(__file__).parents[1] / "models"
+
+Report = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One clip: its replays, one per draw of the noise, or why there are none."""
+
+    clip: Clip
+    replays: tuple[Replay, ...]
+    failure: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `evaluate` takes."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with a labels.csv")
+    parser.add_argument("--json", type=Path, required=True, help="where the report is written")
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the shipped models")
+    parser.add_argument("--profile", type=Path, help="profile to use instead of the shipped one")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="SET[/SCENE]", help="evaluate these clips only"
+    )
+    parser.add_argument("--repeat", type=int, default=1, metavar="R", help="draws of the noise")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, write the report, print a summary; 1 if a clip failed."""
+    if args.repeat < 1 or args.workers < 1:
+        raise DataError("--repeat and --workers must be at least 1")
+    if not args.json.parent.is_dir():
+        raise DataError(f"{args.json.parent}: no such folder")
+    models = shipped_models(args.models, args.profile)
+    clips = choose(load_labels(args.data), args.only)
+    with closing(Station(models)) as station:
+        described = describe(station)
+    outcomes = list(_progress(replay_all(models, clips, args.repeat, args.workers), len(clips)))
+    report = build_report(outcomes, args.repeat) | described
+    args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(table(report))
+    return 1 if any(outcome.failure for outcome in outcomes) else 0
+
+
+def shipped_models(folder: Path, profile: Path | None) -> Models:
+    """The files of a models folder, with another profile if one is named."""
+    return Models(
+        profile=profile or folder / "profile.json",
+        encoder=folder / "encoder.onnx",
+        recogniser=folder / "recogniser.onnx",
+        card=folder / "recogniser.json",
+    )
+
+
+def choose(clips: Sequence[Clip], only: Sequence[str]) -> list[Clip]:
+    """Clips whose set, set/scene or name is in `only`; all if it is empty; DataError for none."""
+    chosen = [c for c in clips if not only or {c.set, c.place, c.name} & set(only)]
+    if not chosen:
+        raise DataError(f"no clip belongs to {' '.join(only) or 'the list'}")
+    return chosen
+
+
+def replay_all(
+    models: Models, clips: Sequence[Clip], draws: int, workers: int
+) -> Iterator[Outcome]:
+    """Outcomes in the order of the clips, from `workers` processes."""
+    if workers == 1:
+        with closing(Station(models)) as station:
+            yield from (replay_one(station, clip, draws) for clip in clips)
+        return
+    # A fresh interpreter per worker: GStreamer and OpenVINO do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _open_in_worker, (models,)) as pool:
+        yield from pool.map(_replay_in_worker, clips, [draws] * len(clips))
+
+
+def replay_one(station: Station, clip: Clip, draws: int) -> Outcome:
+    """Replay one clip; what is wrong with this clip alone becomes part of its outcome."""
+    try:
+        return Outcome(clip, tuple(station.replay(clip.path, draws)))
+    except (CameraError, ReplayError) as error:
+        return Outcome(clip, (), str(error))
+
+
+_station: list[Station] = []  # of a worker process: opened once, by the pool's initialiser
+
+
+def _open_in_worker(models: Models) -> None:
+    _station.append(Station(models))
+
+
+def _replay_in_worker(clip: Clip, draws: int) -> Outcome:
+    return replay_one(_station[0], clip, draws)
+
+
+def _progress(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
+    for number, outcome in enumerate(outcomes, 1):
+        if outcome.failure:
+            log.error("%s: %s", outcome.clip.name, outcome.failure)
+        else:
+            log.info("%d/%d %s", number, total, outcome.clip.name)
+        yield outcome
+
+
+def describe(station: Station) -> Report:
+    """What was evaluated: models, mechanism, noise, machine and library versions."""
+    profile, card = station.profile, station.recogniser.card
+    return {
+        "profile": {
+            "name": profile.name,
+            "id": profile.id.hex(),
+            "encoder_sha256": profile.encoder_sha256,
+            "released_dim": profile.released_dim,
+            "noise_level": LEVEL,
+            "sigma_over_clip_norm": profile.sigmas[LEVEL] / profile.clip_norm,
+            "bits_per_release": profile.release_bits(LEVEL),
+            "window_s": profile.window_s,
+            "bits_per_window": window_bits(profile),
+            "window_cap_bits": profile.window_cap_bits,
+        },
+        "model_id": card.model_id,
+        "thresholds": {kind: asdict(value) for kind, value in card.thresholds.items()},
+        "alarms": card.alarms,
+        "noise": "a fresh key from the kernel's random source for every clip and draw",
+        "seeds": {"bootstrap": BOOTSTRAP_SEED},
+        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}
+        | {"python": platform.python_version(), "machine": platform.machine()},
+    }
+
+
+def build_report(outcomes: Sequence[Outcome], draws: int) -> Report:
+    """Figures over all replayed clips and over each set, failures, and one row per clip."""
+    good = [outcome for outcome in outcomes if not outcome.failure]
+    by_set: dict[str, list[Outcome]] = {}
+    for outcome in good:
+        by_set.setdefault(outcome.clip.set, []).append(outcome)
+    return {
+        "draws": draws,
+        "clips_evaluated": len(good),
+        "clips_failed": [{"clip": o.clip.name, "reason": o.failure} for o in outcomes if o.failure],
+        "hours": sum(outcome.replays[0].seconds for outcome in good) / 3600,
+        "kinds": figures(good, draws),
+        "sets": {name: figures(members, draws) for name, members in sorted(by_set.items())},
+        "clips": [row(outcome) for outcome in good],
+    }
+
+
+def figures(outcomes: Sequence[Outcome], draws: int) -> Report:
+    """Recall, delay, false alarms and AUC of every kind of event."""
+    clips = [outcome.clip for outcome in outcomes]
+    replays = [[outcome.replays[draw] for outcome in outcomes] for draw in range(draws)]
+    return {kind.name: summarise(kind, clips, replays, BOOTSTRAP_SEED) for kind in KINDS}
+
+
+def row(outcome: Outcome) -> Report:
+    """What one clip gave: peaks and alarms per draw of the noise."""
+    clip, first = outcome.clip, outcome.replays[0]
+    return {
+        "clip": clip.name,
+        "set": clip.set,
+        "subject": clip.subject,
+        "scene": clip.scene,
+        "labels": list(clip.labels),
+        "seconds": first.seconds,
+        "vectors": first.vectors,
+        "peaks": [dict(replay.peaks) for replay in outcome.replays],
+        "alarms": [[asdict(alarm) for alarm in replay.alarms] for replay in outcome.replays],
+    }
+
+
+def table(report: Report) -> str:
+    """The summary for a terminal: one line per kind and phase, then what was spent."""
+    profile = report["profile"]
+    lines = [f"{'kind':12}{'phase':11}{'recall':>22}{'delay s':>9}{'false/h':>24}{'AUC':>20}"]
+    for name, figure in report["kinds"].items():
+        for phase in PHASES:
+            found = figure[phase]
+            recall = _with_interval(found["recall"], found["recall_interval"])
+            rate = _with_interval(
+                found["false_alarms_per_hour"], found["false_alarms_per_hour_interval"], 1
+            )
+            area = _with_interval(figure["auc"]["value"], figure["auc"]["interval"])
+            lines.append(
+                f"{name:12}{phase:11}{recall:>16}{'n=' + str(figure['events']):>6}"
+                f"{_number(found['median_delay_s'], 1):>9}{rate:>24}"
+                f"{area if phase == PHASES[0] else '':>20}"
+            )
+    lines.append(
+        f"{report['clips_evaluated']} clips, {report['hours']:.2f} h; at most "
+        f"{profile['bits_per_window']:.2f} bits per {profile['window_s']} s; "
+        f"{len(report['clips_failed'])} clips failed"
+    )
+    return "\n".join(lines)
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _with_interval(value: float | None, bounds: Bounds | None, digits: int = 2) -> str:
+    if value is None or bounds is None:
+        return _number(value, digits)
+    return f"{value:.{digits}f} [{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]"

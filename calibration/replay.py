@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a clip through the deployed path, in clip time and without a broker.
+
+Order, per clip: the daemon's camera, desensitisation and INT8 encoder give one embedding per time
+step; then, per draw of the noise, the daemon's integer release with a fresh key from the kernel's
+random source, and the bridge's window, recogniser and alarms. Left out are sealing, transport, the
+ledger and the clock, which change no vector. Embeddings are kept only while their clip is replayed.
+
+The noise cannot be seeded here: there is no way to run this path with a known key.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from edge.camera import open_camera
+
+from calibration.outcomes import Alarm, Replay
+from cloud_bridge.alarm_parameters import alarm_parameters
+from cloud_bridge.alarms import Alarms
+from cloud_bridge.card import KINDS
+from cloud_bridge.recogniser import Recogniser
+from cloud_bridge.windows import Span, Window
+from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
+from edge.encoders import open_encoder
+from kernels.reference import ReleaseParameters, Releaser
+from wire.profile import Profile
+
+LEVEL = 0  # the profile's finest noise, at which a device runs until a cap makes it coarser
+STEPS_PER_BATCH = 64
+FRAME_TIMEOUT_S = 30.0  # a file that gives no frame for so long is stuck
+US = 1_000_000
+
+F32 = npt.NDArray[np.float32]
+I16 = npt.NDArray[np.int16]
+
+
+class ReplayError(Exception):
+    """A clip, or the set of models, cannot be replayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The files that together decide what a device and its bridge do."""
+
+    profile: Path
+    encoder: Path
+    recogniser: Path
+    card: Path
+
+
+class Station:
+    """The deployed stages, opened once; replays one clip after another."""
+
+    def __init__(self, models: Models, threads: int = 1) -> None:
+        """Raise ReplayError if the files do not belong together or exceed the profile's cap."""
+        self.profile = Profile.load(models.profile)
+        self.recogniser = Recogniser(models.recogniser, models.card, threads)
+        _check(self.profile, self.recogniser, models)
+        self._parameters = release_parameters(self.profile)
+        self._encoder = open_encoder("openvino", models.encoder, threads)
+
+    def close(self) -> None:
+        """Wipe and release the encoder; idempotent."""
+        self._encoder.close()
+
+    def replay(self, clip: Path, draws: int) -> list[Replay]:
+        """One Replay per draw of the noise; ReplayError or CameraError if there is no picture."""
+        embeddings = self.embed(clip)
+        return [self._judge(self.release(embeddings)) for _ in range(draws)]
+
+    def embed(self, clip: Path) -> F32:
+        """Every frame at the profile's rate -> (N, D) float32, N at least 1."""
+        if not clip.is_file():
+            raise ReplayError("no such file")
+        desensitiser = Desensitiser(self.profile.rate_hz)
+        planes = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
+        rows: list[F32] = []
+        with open_camera(str(clip), self.profile.rate_hz, realtime=False) as camera:
+            while True:
+                frame = camera.next(FRAME_TIMEOUT_S)
+                if frame is None:
+                    break
+                with frame:
+                    desensitiser.planes(frame.pixels, planes)
+                row = np.zeros(self._encoder.dim, np.float32)
+                self._encoder.embed(planes, row)
+                rows.append(row)
+            if not camera.ended:
+                raise ReplayError(f"no frame for {FRAME_TIMEOUT_S:g} s after {len(rows)} frames")
+        desensitiser.wipe()
+        if not rows:
+            raise ReplayError("no frame could be decoded")
+        return np.stack(rows)
+
+    def release(self, embeddings: F32) -> I16:
+        """(N, D) float32 -> (N, K) int16, with noise from a fresh key."""
+        released = np.zeros((len(embeddings), self.profile.released_dim), np.int16)
+        releaser = Releaser(self._parameters, memoryview(bytearray(os.urandom(32))))
+        for embedding, out in zip(embeddings, released, strict=True):
+            releaser.release(embedding, LEVEL, out)
+        releaser.close()
+        return released
+
+    def _judge(self, vectors: I16) -> Replay:
+        card = self.recogniser.card
+        alarms = Alarms(card.thresholds, alarm_parameters(card.alarms))
+        found: list[Alarm] = []
+        peak = np.zeros(len(KINDS), np.float32)
+        for tensors, spans in self._batches(vectors):
+            probabilities = self.recogniser.infer(tensors)
+            peak = np.maximum(peak, probabilities.max(axis=0))
+            for row, span in zip(probabilities, spans, strict=True):
+                named = dict(zip(KINDS, row.tolist(), strict=True))
+                found += [
+                    Alarm(change.kind, change.phase, change.onset_time, change.detection_time)
+                    for change in alarms.step(span.end, named, span)
+                ]
+        return Replay(
+            seconds=len(vectors) / self.profile.rate_hz,
+            vectors=len(vectors),
+            peaks=dict(zip(KINDS, peak.tolist(), strict=True)),
+            alarms=tuple(found),
+        )
+
+    def _batches(self, vectors: I16) -> Iterator[tuple[F32, list[Span]]]:
+        """Every step's window, as the bridge would have it: (B, T, K+1) and B spans at a time."""
+        card, profile = self.recogniser.card, self.profile
+        window = Window(card.window, card.released_dim, card.rate_hz, card.sigmas)
+        for first in range(0, len(vectors), STEPS_PER_BATCH):
+            tensors, spans = [], []
+            for step, vector in enumerate(vectors[first : first + STEPS_PER_BATCH], first):
+                window.append(step * US // profile.rate_hz, vector, LEVEL, repeated=False)
+                tensors.append(window.tensor())
+                spans.append(window.span())
+            yield np.stack(tensors), spans
+
+
+def release_parameters(profile: Profile) -> ReleaseParameters:
+    """The profile's constants in the form that the mechanism takes."""
+    return ReleaseParameters(
+        projection=profile.projection_matrix(),
+        embedding_scale=profile.embedding_scale,
+        clip_norm=profile.clip_norm,
+        full_scale=profile.full_scale,
+        sigmas=profile.sigmas,
+    )
+
+
+def window_bits(profile: Profile) -> float:
+    """Leak cap of one window when every release is drawn at LEVEL: bits."""
+    return profile.rate_hz * profile.window_s * profile.release_bits(LEVEL)
+
+
+def _check(profile: Profile, recogniser: Recogniser, models: Models) -> None:
+    digest = hashlib.sha256(models.encoder.read_bytes()).hexdigest()
+    if digest != profile.encoder_sha256:
+        raise ReplayError(f"{models.profile} was made for another encoder than {models.encoder}")
+    if profile.id not in recogniser.card.profile_ids:
+        raise ReplayError(f"{models.card} does not name the profile {profile.id.hex()}")
+    bits = window_bits(profile)
+    if bits > profile.window_cap_bits and not math.isclose(bits, profile.window_cap_bits):
+        raise ReplayError(
+            f"noise level {LEVEL} spends {bits:.3f} bits per {profile.window_s} s, above the "
+            f"profile's cap of {profile.window_cap_bits:g}: a device would not run at it"
+        )
