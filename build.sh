@@ -96,7 +96,7 @@ environment_fits() {
   [[ -x $VENV/bin/python ]] \
     && grep -qx 'include-system-site-packages = true' "$VENV/pyvenv.cfg" \
     && grep -qF "$VENV" "$VENV/bin/activate" \
-    && [[ $("$VENV/bin/python" -I -c "$version") == $("$PYTHON" -I -c "$version") ]]
+    && [[ $("$VENV/bin/python" -I -c "$version") == "$("$PYTHON" -I -c "$version")" ]]
 }
 
 python_packages() {
