@@ -75,50 +75,47 @@ class Carver:
 class Search:
     """Room for n draws at once; every array lies in the carver's block."""
 
-    BYTES_PER_DRAW = 8 * 8 + 1
-
     def __init__(self, count: int, carve: Carver) -> None:
-        self._high = carve(count, np.uint64)
-        self._low = carve(count, np.uint64)
-        self._table_high = carve(count, np.uint64)
-        self._table_low = carve(count, np.uint64)
-        self._limb = carve(count, np.uint64)
-        self._probe = carve(count, np.int64)
-        self._taken = carve(count, np.int64)
+        self._high, self._low, self._table_high, self._table_low, self._borrow = (
+            carve(count, np.uint64) for _ in range(5)
+        )
+        self._step = carve(count, np.int64)
         self.draws = carve(count, np.int64)
-        self._flag = carve(count, np.bool_)
+        # Comparisons write the lowest byte of a zeroed integer: 0 or 1 without a conversion.
+        self._borrow_flag = self._borrow.view(np.bool_)[::8]
+        self._step_flag = self._step.view(np.bool_)[::8]
 
     @classmethod
     def bytes_needed(cls, count: int) -> int:
         """Size of a block that holds this and the gaps between its arrays."""
-        return cls.BYTES_PER_DRAW * count + 9 * _ALIGNMENT
+        return 7 * (8 * count + _ALIGNMENT)
 
     def run(self, table: NoiseTable, words: Words) -> None:
         """words (n, 2) uint64 -> self.draws (n,) int64; n is this room's size."""
         np.bitwise_and(words[:, 1], _MAGNITUDE_MASK, out=self._high)
         np.copyto(self._low, words[:, 0])
-        self._count_thresholds(table)
-        np.right_shift(words[:, 1], _SIGN_SHIFT, out=self._limb)
-        np.copyto(self._taken, self._limb, casting="same_kind")
-        np.negative(self._taken, out=self._probe)
-        np.bitwise_xor(self.draws, self._probe, out=self.draws)  # two's complement: -g = ~g + 1
-        np.add(self.draws, self._taken, out=self.draws)
+        self._descend(table)
+        np.right_shift(words[:, 1], _SIGN_SHIFT, out=self._borrow)
+        np.copyto(self._step, self._borrow, casting="same_kind")
+        np.subtract(self.draws, self._step, out=self.draws)
+        np.negative(self._step, out=self._step)
+        np.bitwise_xor(self.draws, self._step, out=self.draws)  # -g is the complement of g - 1
 
-    def _count_thresholds(self, table: NoiseTable) -> None:
-        """How many T[i] <= r, by bisection: table.steps look-ups for every word."""
-        self.draws.fill(0)
-        for exponent in reversed(range(table.steps)):
-            step = 1 << exponent
-            np.add(self.draws, step - 1, out=self._probe)
-            np.take(table.high, self._probe, out=self._table_high, mode="clip")
-            np.take(table.low, self._probe, out=self._table_low, mode="clip")
-            np.greater(self._table_low, self._low, out=self._flag)
-            np.copyto(self._limb, self._flag)
-            np.add(self._table_high, self._limb, out=self._table_high)  # the borrow
-            np.less_equal(self._table_high, self._high, out=self._flag)
-            np.copyto(self._taken, self._flag)
-            np.multiply(self._taken, step, out=self._taken)
-            np.add(self.draws, self._taken, out=self.draws)
+    def _descend(self, table: NoiseTable) -> None:
+        """How many T[i] <= r: from the root to a leaf, table.steps look-ups for every word."""
+        node = self.draws
+        node.fill(1)
+        self._borrow.fill(0)
+        self._step.fill(0)
+        for _ in range(table.steps):
+            table.high.take(node, out=self._table_high, mode="clip")
+            table.low.take(node, out=self._table_low, mode="clip")
+            np.greater(self._table_low, self._low, out=self._borrow_flag)
+            np.add(self._table_high, self._borrow, out=self._table_high)
+            np.less_equal(self._table_high, self._high, out=self._step_flag)
+            np.add(node, node, out=node)
+            np.add(node, self._step, out=node)
+        np.subtract(node, len(table.high), out=node)
 
 
 def sample(table: NoiseTable, words: Words) -> NDArray[np.int32]:

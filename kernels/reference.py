@@ -85,13 +85,13 @@ def quantise(e: NDArray[np.float32], s: float) -> NDArray[np.int8]:
     with np.errstate(over="ignore"):
         ratio = np.divide(e, np.float32(s), dtype=np.float32)
     ratio = np.where(np.isnan(ratio), np.float32(0), np.rint(ratio))
-    return np.clip(ratio, -QUANTISED_MAX, QUANTISED_MAX).astype(np.int8)
+    clamped: NDArray[np.float32] = np.clip(ratio, -QUANTISED_MAX, QUANTISED_MAX)
+    return clamped.astype(np.int8)
 
 
 def project(P: NDArray[np.int8], q: NDArray[np.int8]) -> NDArray[np.int32]:
     """P (K, D), q (D) -> u = P q, exact int32 (K)."""
-    u: NDArray[np.int32] = np.dot(P.astype(np.int32), q.astype(np.int32))
-    return u
+    return np.asarray(P.astype(np.int32) @ q.astype(np.int32), dtype=np.int32)
 
 
 def clip(u: NDArray[np.int32], C: int, M: int) -> NDArray[np.int32]:

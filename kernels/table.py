@@ -6,6 +6,9 @@ For P(G = x) ~ exp(-x^2 / (2 sigma^2)), conditional on |G| <= bound,
 A uniform 127-bit number r gives the magnitude: the number of thresholds T[i] <= r. The sign is one
 more fair bit, so P(+x) = P(-x) exactly. The mass cut off by `bound` is below 2^-80. No float takes
 part: weights have 256 fractional bits. A table is public; it holds no secret.
+
+The thresholds are padded to 2^steps - 1 and stored as a complete search tree in heap order: node i
+has the children 2 i and 2 i + 1, the root is 1, entry 0 is unused.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ _LIMB = 2**64 - 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NoiseTable:
-    """Thresholds for one sigma, padded to a power of two with one that is never reached."""
+    """The search tree for one sigma; the padding is a threshold that is never reached."""
 
     sigma: int
     bound: int = field(init=False)  # largest |g|
@@ -44,11 +47,17 @@ class NoiseTable:
             raise ReleaseError(f"sigma must be an integer from 1 to {SIGMA_MAX}")
         thresholds = _thresholds(self.sigma)
         steps = len(thresholds).bit_length()
-        padded = thresholds + [_NEVER] * (2**steps - len(thresholds))
+        tree = _heap(thresholds, steps)
         object.__setattr__(self, "bound", len(thresholds))
         object.__setattr__(self, "steps", steps)
-        object.__setattr__(self, "high", _frozen([value >> 64 for value in padded]))
-        object.__setattr__(self, "low", _frozen([value & _LIMB for value in padded]))
+        object.__setattr__(self, "high", _frozen([value >> 64 for value in tree]))
+        object.__setattr__(self, "low", _frozen([value & _LIMB for value in tree]))
+
+    def thresholds(self) -> list[int]:
+        """T[0 .. bound - 1] in order, as exact integers in units of 2^-127."""
+        pairs = zip(self.high.tolist(), self.low.tolist(), strict=True)
+        tree = [(high << 64) | low for high, low in pairs]
+        return sorted(tree[1:])[: self.bound]
 
 
 @lru_cache(maxsize=16)
@@ -61,6 +70,16 @@ def _frozen(values: list[int]) -> NDArray[np.uint64]:
     array = np.array(values, dtype=np.uint64)
     array.flags.writeable = False
     return array
+
+
+def _heap(thresholds: list[int], steps: int) -> list[int]:
+    """The ordered thresholds as a search tree of 2^steps entries in heap order."""
+    padded = thresholds + [_NEVER] * (2**steps - len(thresholds))
+    tree = [_NEVER]
+    for level in range(steps):
+        half = 2 ** (steps - 1 - level)
+        tree.extend(padded[half - 1 :: 2 * half])
+    return tree
 
 
 def _weights(sigma: int) -> Iterator[int]:
