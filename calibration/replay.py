@@ -22,19 +22,19 @@ from edge.camera import open_camera
 
 from calibration.outcomes import Alarm, Replay
 from cloud_bridge.alarm_parameters import alarm_parameters
-from cloud_bridge.alarms import Alarms
+from cloud_bridge.alarms import Alarms, Transition
 from cloud_bridge.card import KINDS
-from cloud_bridge.recogniser import Recogniser
-from cloud_bridge.windows import Span, Window
+from cloud_bridge.recogniser import MAX_BATCH, Recogniser
+from cloud_bridge.track import Due, Track
 from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from edge.encoders import open_encoder
 from kernels.reference import ReleaseParameters, Releaser
+from wire.message import VectorMessage
 from wire.profile import Profile
 
 LEVEL = 0  # the profile's finest noise, at which a device runs until a cap makes it coarser
-STEPS_PER_BATCH = 64
 FRAME_TIMEOUT_S = 30.0  # a file that gives no frame for so long is stuck
-US = 1_000_000
+START_US = 1_700_000_000_000_000  # unix time of a clip's first frame; any that a device may see
 
 F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
@@ -72,7 +72,7 @@ class Station:
     def replay(self, clip: Path, draws: int) -> list[Replay]:
         """One Replay per draw of the noise; ReplayError or CameraError if there is no picture."""
         embeddings = self.embed(clip)
-        return [self._judge(self.release(embeddings)) for _ in range(draws)]
+        return [self.judge(self.release(embeddings)) for _ in range(draws)]
 
     def embed(self, clip: Path) -> F32:
         """Every frame at the profile's rate -> (N, D) float32, N at least 1."""
@@ -107,20 +107,17 @@ class Station:
         releaser.close()
         return released
 
-    def _judge(self, vectors: I16) -> Replay:
+    def judge(self, vectors: I16) -> Replay:
+        """(N, K) int16, one vector per time step -> what the bridge makes of them."""
         card = self.recogniser.card
-        alarms = Alarms(card.thresholds, alarm_parameters(card.alarms))
-        found: list[Alarm] = []
+        track = Track(card, Alarms(card.thresholds, alarm_parameters(card.alarms)))
         peak = np.zeros(len(KINDS), np.float32)
-        for tensors, spans in self._batches(vectors):
-            probabilities = self.recogniser.infer(tensors)
-            peak = np.maximum(peak, probabilities.max(axis=0))
-            for row, span in zip(probabilities, spans, strict=True):
-                named = dict(zip(KINDS, row.tolist(), strict=True))
-                found += [
-                    Alarm(change.kind, change.phase, change.onset_time, change.detection_time)
-                    for change in alarms.step(span.end, named, span)
-                ]
+        found: list[Alarm] = []
+        for batch in self._due(track, vectors):
+            verdicts = self.recogniser.infer(np.stack([due.tensor for due in batch]))
+            peak = np.maximum(peak, verdicts.max(axis=0))
+            for due, verdict in zip(batch, verdicts, strict=True):
+                found += [_alarm(change) for change in track.conclude(due, verdict)]
         return Replay(
             seconds=len(vectors) / self.profile.rate_hz,
             vectors=len(vectors),
@@ -128,17 +125,36 @@ class Station:
             alarms=tuple(found),
         )
 
-    def _batches(self, vectors: I16) -> Iterator[tuple[F32, list[Span]]]:
-        """Every step's window, as the bridge would have it: (B, T, K+1) and B spans at a time."""
-        card, profile = self.recogniser.card, self.profile
-        window = Window(card.window, card.released_dim, card.rate_hz, card.sigmas)
-        for first in range(0, len(vectors), STEPS_PER_BATCH):
-            tensors, spans = [], []
-            for step, vector in enumerate(vectors[first : first + STEPS_PER_BATCH], first):
-                window.append(step * US // profile.rate_hz, vector, LEVEL, repeated=False)
-                tensors.append(window.tensor())
-                spans.append(window.span())
-            yield np.stack(tensors), spans
+    def _due(self, track: Track, vectors: I16) -> Iterator[list[Due]]:
+        """The windows that the bridge would judge, some at a time."""
+        batch: list[Due] = []
+        for step, vector in enumerate(vectors):
+            due = track.append(self._message(step, vector))
+            if due is not None:
+                batch.append(due)
+            if batch and (len(batch) == MAX_BATCH or step == len(vectors) - 1):
+                yield batch
+                batch = []
+
+    def _message(self, step: int, vector: I16) -> VectorMessage:
+        return VectorMessage(
+            profile_id=self.profile.id,
+            device="replay",
+            sensor="clip",
+            epoch=1,
+            sequence=step,
+            capture_time_us=START_US + step * 1_000_000 // self.profile.rate_hz,
+            noise_level=LEVEL,
+            repeated=False,
+            vector=vector,
+        )
+
+
+def _alarm(change: Transition) -> Alarm:
+    start_s = START_US / 1e6
+    return Alarm(
+        change.kind, change.phase, change.onset_time - start_s, change.detection_time - start_s
+    )
 
 
 def release_parameters(profile: Profile) -> ReleaseParameters:
