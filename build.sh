@@ -114,7 +114,7 @@ native() {
   [[ -f $ROOT/edge/_wiping.so ]] && stamp_fits native edge/wiping.c && return
   say "edge/_wiping.so"
   local flags
-  read -ra flags < <(pkg-config --cflags --libs gstreamer-1.0)
+  read -ra flags < <(pkg-config --cflags --libs gstreamer-app-1.0 gstreamer-video-1.0)
   gcc -O2 -Wall -Wextra -Werror -shared -fPIC "$ROOT/edge/wiping.c" -o "$ROOT/edge/_wiping.so" \
     "${flags[@]}"
   stamp native edge/wiping.c

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C side of the camera (`wiping.c`): buffers that zero themselves, and pulling a frame.
+
+GStreamer objects arrive here as `gi` wrappers; `gi` itself is never imported. A frame goes from
+GStreamer's buffer straight into memory of the caller: through `gi` it would become a Python
+`bytes`, which cannot be wiped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import CameraError
+
+LIBRARY = Path(__file__).with_name("_wiping.so")
+
+
+@dataclass(frozen=True, slots=True)
+class WipeStats:
+    """Counts of this process since its start, over all pipelines."""
+
+    frames: int  # that reached a sink
+    frames_wiped: int  # of these
+    buffers: int  # zeroed at any hop, encoded data included
+    bytes: int  # zeroed
+    shared: int  # memories left to their other holder
+    outside: int  # buffers of device memory, which are not ours to touch
+    failed: int  # memories that could not be mapped for writing
+
+
+class Pull(IntEnum):
+    """What became of one attempt to pull a frame; the numbers are those of wiping.c."""
+
+    FRAME = 0
+    TIMEOUT = 1
+    ENDED = 2
+    BAD_FRAME = 3
+
+
+class Pulled(ctypes.Structure):
+    """What is known of a pulled frame beside its pixels; the layout is that of wiping.c."""
+
+    _fields_ = (("arrival_ns", ctypes.c_uint64), ("digest", ctypes.c_uint64))
+
+
+_Counters = ctypes.c_uint64 * len(fields(WipeStats))
+
+
+def _load() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+    except OSError as error:
+        raise CameraError(f"{LIBRARY.name} cannot be loaded; run ./build.sh setup") from error
+    library.lethe_hook.argtypes = [ctypes.c_void_p]
+    library.lethe_hook.restype = None
+    library.lethe_pace.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    library.lethe_stats.argtypes = [ctypes.POINTER(_Counters)]
+    library.lethe_stats.restype = None
+    library.lethe_pull.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_uint64,
+        ctypes.c_void_p,
+        ctypes.c_uint,
+        ctypes.c_uint,
+        ctypes.POINTER(Pulled),
+    ]
+    _check(library.lethe_init(), "lethe_init")
+    return library
+
+
+def _check(status: int, call: str) -> None:
+    """The only place where a status of wiping.c becomes an exception."""
+    if status != 0:
+        raise CameraError(f"{call}: {os.strerror(status)}")
+
+
+_library = _load()
+_capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_capsule_pointer.restype = ctypes.c_void_p
+_capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+def _pointer(gobject: Any) -> int:  # noqa: ANN401  `gi` ships no types
+    return int(_capsule_pointer(gobject.__gpointer__, None))
+
+
+def hook(pipeline: Any) -> None:  # noqa: ANN401
+    """Let every buffer of `pipeline` be zeroed when its last user lets go, at every hop.
+
+    Elements and pads that appear later are included. Call it before the pipeline is started.
+    """
+    _library.lethe_hook(_pointer(pipeline))
+
+
+def pace(element: Any, period_ns: int) -> None:  # noqa: ANN401
+    """Let at most one frame per `period_ns` of stream time enter `element`."""
+    _check(_library.lethe_pace(_pointer(element), period_ns), "lethe_pace")
+
+
+def pull(sink: Any, timeout_s: float, canvas: npt.NDArray[np.uint8], about: Pulled) -> Pull:  # noqa: ANN401
+    """Wait for the newest frame of `sink` and copy it into canvas (H, W) uint8, C-contiguous."""
+    height, width = canvas.shape
+    timeout_ns = max(0, round(timeout_s * 1e9))
+    return Pull(
+        _library.lethe_pull(
+            _pointer(sink), timeout_ns, canvas.ctypes.data, width, height, ctypes.byref(about)
+        )
+    )
+
+
+def stats() -> WipeStats:
+    """The counters now."""
+    counters = _Counters()
+    _library.lethe_stats(ctypes.byref(counters))
+    return WipeStats(*counters)
