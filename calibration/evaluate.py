@@ -155,9 +155,17 @@ def describe(station: Station) -> Report:
         "alarms": card.alarms,
         "noise": "a fresh key from the kernel's random source for every clip and draw",
         "seeds": {"bootstrap": BOOTSTRAP_SEED},
-        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}
+        "versions": {name: version(name) for name in LIBRARIES}
         | {"python": platform.python_version(), "machine": platform.machine()},
     }
+
+
+def version(package: str) -> str:
+    """A package's version; a checkout that runs without being installed says so."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def build_report(outcomes: Sequence[Outcome], draws: int) -> Report:

@@ -81,7 +81,7 @@ class Station:
         desensitiser = Desensitiser(self.profile.rate_hz)
         planes = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
         rows: list[F32] = []
-        with open_camera(str(clip), self.profile.rate_hz, realtime=False) as camera:
+        with open_camera(str(clip.resolve()), self.profile.rate_hz, realtime=False) as camera:
             while True:
                 frame = camera.next(FRAME_TIMEOUT_S)
                 if frame is None:

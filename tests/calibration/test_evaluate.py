@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`evaluate` end to end: tiny networks, the real engines, real noise, rendered clips."""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from calibration import evaluate
+from calibration.data import DataError, load_labels
+from calibration.replay import ReplayError, Station
+from wire.profile import Profile
+
+CLIPS = Path(__file__).parents[1] / "clips"
+DIM, RELEASED, STEPS = 8, 4, 20
+HEADER = "clip,set,subject,scene,label,start_s,end_s\n"
+
+
+def save(path, nodes, inputs, outputs, constants):
+    initial = [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, initial)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+def make_encoder(path):
+    """Embedding: the planes' mean, times a fixed row."""
+    nodes = [
+        helper.make_node("Cast", ["planes"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["embedding"]),
+    ]
+    weights = np.linspace(-0.01, 0.01, 3 * DIM, dtype=np.float32).reshape(3, DIM)
+    planes = helper.make_tensor_value_info("planes", TensorProto.UINT8, [1, 3, 64, 80])
+    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, DIM])
+    save(path, nodes, [planes], [out], {"w": weights})
+
+
+def make_recogniser(path):
+    """`fall` rises with the share of the window that holds vectors, and passes .5 at a half."""
+    nodes = [
+        helper.make_node("ReduceMean", ["window"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["logit"]),
+        helper.make_node("Add", ["logit", "b"], ["shifted"]),
+        helper.make_node("Sigmoid", ["shifted"], ["probabilities"]),
+    ]
+    weights = np.zeros((RELEASED + 1, 4), np.float32)
+    weights[-1, 1] = 20.0
+    bias = np.array([0.0, -10.0, -5.0, -5.0], np.float32)
+    window = helper.make_tensor_value_info("window", TensorProto.FLOAT, ["B", STEPS, RELEASED + 1])
+    out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["B", 4])
+    save(path, nodes, [window], [out], {"w": weights, "b": bias})
+
+
+def make_profile(encoder, cap_bits=16.0):
+    return Profile(
+        name="tiny",
+        encoder_sha256=hashlib.sha256(encoder.read_bytes()).hexdigest(),
+        embedding_dim=DIM,
+        released_dim=RELEASED,
+        projection=np.eye(RELEASED, DIM, dtype=np.int8).tobytes(),
+        embedding_scale=0.1,
+        clip_norm=100,
+        full_scale=127,
+        sigmas=(100, 200),
+        rate_hz=10,
+        window_s=2,
+        window_cap_bits=cap_bits,
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    make_encoder(folder / "encoder.onnx")
+    make_recogniser(folder / "recogniser.onnx")
+    profile = make_profile(folder / "encoder.onnx")
+    profile.save(folder / "profile.json")
+    card = {
+        "model_id": "tiny",
+        "profile_ids": [profile.id.hex()],
+        "kinds": ["present", "fall", "down", "fight"],
+        "window": STEPS,
+        "rate_hz": 10,
+        "released_dim": RELEASED,
+        "sigmas": list(profile.sigmas),
+        "thresholds": {
+            kind: {"suspect": 0.5, "confirm": 0.9} for kind in ("present", "fall", "down", "fight")
+        },
+    }
+    (folder / "recogniser.json").write_text(json.dumps(card))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    shutil.copy(CLIPS / "restroom_normal.mp4", folder / "one.mp4")
+    shutil.copy(CLIPS / "ward_fight.mp4", folder / "two.mp4")
+    (folder / "broken.mp4").write_bytes(b"no video" * 100)
+    rows = (
+        "one.mp4,s,p1,r1,walk,0,5\n"
+        "one.mp4,s,p1,r1,odd label,2,7\n"
+        "two.mp4,t,,c1,fall,0.5,9\n"
+        "broken.mp4,t,,c2,fight,0,2\n"
+        "missing.mp4,t,,c2,fight,0,2\n"
+    )
+    (folder / "labels.csv").write_text(HEADER + rows)
+    return folder
+
+
+def command(data, models, out, *more):
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    words = ["--data", str(data), "--json", str(out), "--models", str(models), *more]
+    return evaluate.run(parser.parse_args(words))
+
+
+def test_report_of_good_and_bad_clips(data, models, tmp_path, capsys):
+    out = tmp_path / "report.json"
+    assert command(data, models, out, "--repeat", "2") == 1  # two clips cannot be replayed
+    report = json.loads(out.read_text())
+    assert [failed["clip"] for failed in report["clips_failed"]] == ["broken.mp4", "missing.mp4"]
+    assert all(failed["reason"] for failed in report["clips_failed"])
+    assert [row["clip"] for row in report["clips"]] == ["one.mp4", "two.mp4"]
+    one = report["clips"][0]
+    assert one["seconds"] == pytest.approx(385 / 15, abs=0.3)
+    assert one["vectors"] == pytest.approx(10 * one["seconds"])
+    assert one["labels"] == ["odd label", "walk"]
+    # The window is half full after one second, and says `fall` for ever after.
+    assert len(one["alarms"]) == len(one["peaks"]) == 2
+    first = one["alarms"][0][0]
+    assert (first["kind"], first["phase"]) == ("fall", "suspected")
+    assert 0.9 <= first["detection_s"] <= 2.1
+    fall = report["kinds"]["fall"]
+    assert fall["events"] == 1
+    assert fall["suspected"]["recall"] == 1.0
+    assert fall["suspected"]["false_alarms"] >= 1
+    assert fall["suspected"]["recall_interval"][0] < 0.5
+    assert report["profile"]["bits_per_window"] == pytest.approx(20 * 0.7213, abs=0.01)
+    assert set(report["sets"]) == {"s", "t"}
+    assert "fall        suspected" in capsys.readouterr().out
+
+
+def test_a_clip_shorter_than_the_window_and_two_workers(data, models, tmp_path):
+    out = tmp_path / "report.json"
+    assert command(data, models, out, "--only", "s/r1", "t/c1", "--workers", "2") == 0
+    report = json.loads(out.read_text())
+    assert report["clips_evaluated"] == 2
+    assert report["clips"][0]["peaks"][0]["fall"] > 0.9
+
+
+def test_noise_is_fresh_in_every_draw(data, models):
+    station = Station(evaluate.shipped_models(models, None))
+    embeddings = station.embed(data / "two.mp4")[:50]
+    first, second = station.release(embeddings), station.release(embeddings)
+    station.close()
+    assert not np.array_equal(first, second)
+    spread = float(np.std(first.astype(float) - second.astype(float)))
+    assert spread == pytest.approx(100 * 2**0.5, rel=0.2)
+
+
+def test_a_window_with_few_vectors_still_gives_a_verdict(models):
+    station = Station(evaluate.shipped_models(models, None))
+    replay = station.judge(np.zeros((3, RELEASED), np.int16))
+    station.close()
+    assert replay.seconds == pytest.approx(0.3)
+    assert 0 < replay.peaks["fall"] < 0.01
+    assert replay.alarms == ()
+
+
+def test_models_that_do_not_belong_together_are_refused(models, tmp_path):
+    folder = shutil.copytree(models, tmp_path / "models")
+    make_encoder(folder / "other.onnx")
+    with (folder / "encoder.onnx").open("ab") as file:
+        file.write(b"\x00")
+    with pytest.raises(ReplayError, match="another encoder"):
+        Station(evaluate.shipped_models(folder, None))
+    shutil.copy(models / "encoder.onnx", folder / "encoder.onnx")
+    make_profile(folder / "encoder.onnx", cap_bits=8.0).save(folder / "tight.json")
+    with pytest.raises(ReplayError, match="does not name the profile"):
+        Station(evaluate.shipped_models(folder, folder / "tight.json"))
+
+
+def test_a_level_above_the_cap_is_refused(models, tmp_path):
+    folder = shutil.copytree(models, tmp_path / "models")
+    profile = make_profile(folder / "encoder.onnx", cap_bits=8.0)
+    profile.save(folder / "profile.json")
+    card = json.loads((folder / "recogniser.json").read_text())
+    card["profile_ids"] = [profile.id.hex()]
+    (folder / "recogniser.json").write_text(json.dumps(card))
+    with pytest.raises(ReplayError, match="a device would not run at it"):
+        Station(evaluate.shipped_models(folder, None))
+
+
+def test_filters_that_choose_nothing_are_refused(data):
+    clips = load_labels(data)
+    assert [c.name for c in evaluate.choose(clips, ["one.mp4", "t/c1"])] == ["one.mp4", "two.mp4"]
+    with pytest.raises(DataError, match="no clip belongs to r1"):
+        evaluate.choose(clips, ["r1"])
+
+
+def test_a_report_that_could_not_be_written_is_refused_before_the_work(data, models, tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        command(data, models, tmp_path / "nowhere" / "report.json")
