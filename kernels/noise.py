@@ -7,7 +7,7 @@ the high limb. The top bit of the high limb is the sign, the other 127 bits choo
 The search takes the same steps for every word: no rejection, no early exit, no branch on a word.
 The ratchet is fast key erasure: the first 32 bytes of a key's keystream (zero nonce, counter 0)
 are the next key, the rest is noise. A key makes one keystream and is overwritten.
-Nothing here keeps, prints or logs a key or a word.
+Nothing here keeps, prints or logs a key or a word. The machine is little-endian.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ Words = NDArray[np.uint64]  # (n, 2): low limb, high limb
 _ALIGNMENT = 64
 _SIGN_SHIFT = np.uint64(63)
 _MAGNITUDE_MASK = np.uint64(2**63 - 1)
-_COUNTER_ZERO = bytes(4)
 _NONCE_ZERO = bytes(NONCE_BYTES)
 
 
@@ -51,7 +50,7 @@ def ratchet(key: Octets | bytes, count: int) -> tuple[bytearray, Words]:
     """(next key, noise words (count, 2)) of a 32-byte key. Pure; the caller overwrites the key."""
     stream = bytearray(KEY_BYTES + WORD_BYTES * count)
     keystream(key, stream, bytes(len(stream)))
-    limbs = np.frombuffer(stream, dtype="<u8", offset=KEY_BYTES)
+    limbs = np.frombuffer(stream, dtype=np.uint64, offset=KEY_BYTES)
     return stream[:KEY_BYTES], limbs.reshape(count, 2)
 
 

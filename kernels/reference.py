@@ -42,6 +42,8 @@ INT16_MAX = 32767
 LEVELS_MAX = 16
 QUANTISED_MAX = np.float32(127)
 
+_NO_KEY = bytes(KEY_BYTES)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReleaseParameters:
@@ -82,7 +84,7 @@ def quantise(e: NDArray[np.float32], s: float) -> NDArray[np.int8]:
 
     Ties go to even; NaN becomes 0, infinities +-127. So every input has a defined, bounded image.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         ratio = np.divide(e, np.float32(s), dtype=np.float32)
     ratio = np.where(np.isnan(ratio), np.float32(0), np.rint(ratio))
     clamped: NDArray[np.float32] = np.clip(ratio, -QUANTISED_MAX, QUANTISED_MAX)
@@ -112,8 +114,9 @@ class Releaser:
     """Releases vectors, one key per release, and leaves nothing of them behind.
 
     `key`: 32 writable bytes, fresh from the kernel's random source; used, overwritten at every
-    release and wiped by `close`. `allocate` makes the one scratch block: pass an arena's `array`
-    to have it locked in memory. Not for use by two threads at once.
+    release and wiped by `close`. A key of zeros is refused: that is what a wiped page holds, and
+    noise from it would be known to everyone. `allocate` makes the one scratch block: pass an
+    arena's `array` to have it locked in memory. Not for use by two threads at once.
     """
 
     __slots__ = ("_key", "_parameters", "_scratch", "_tables")
@@ -150,13 +153,15 @@ class Releaser:
     def close(self) -> None:
         """Wipe key and scratch. Idempotent; `release` raises ReleaseError afterwards."""
         if self._key is not None:
-            self._key[:] = bytes(KEY_BYTES)
+            self._key[:] = _NO_KEY
             self._key = None
         self._scratch.wipe()
 
     def _open_key(self) -> memoryview:
         if self._key is None:
             raise ReleaseError("used after close")
+        if self._key == _NO_KEY:
+            raise ReleaseError("the noise key is all zeros")
         return self._key
 
     def _check(self, embedding: NDArray[np.float32], level: int, out: NDArray[np.int16]) -> None:

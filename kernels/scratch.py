@@ -77,7 +77,7 @@ class Scratch:
         self.block.fill(0)
 
     def _quantise(self, embedding: NDArray[np.float32]) -> None:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             np.divide(embedding, self._scale, out=self._ratio)
         np.isnan(self._ratio, out=self._nan)
         np.copyto(self._ratio, np.float32(0), where=self._nan)
