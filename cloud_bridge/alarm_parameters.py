@@ -36,7 +36,7 @@ class AlarmParameters:
 
     smoothing_s: float = 0.5  # time constant of the exponential smoothing
     hysteresis: float = 0.7  # a state ends below this part of the threshold that began it
-    fall_memory_s: float = 3.0  # time constant with which a peak of `fall` fades
+    fall_memory_s: float = 4.0  # time constant with which a peak of `fall` fades
     fall_excess_s: float = 1.5  # of `down` above its confirm threshold: confirms a fall
     fight_hold_s: float = 1.0  # `fight` above its suspect threshold: suspects a fight
     fight_excess_s: float = 1.5  # of `fight` above its confirm threshold: confirms a fight

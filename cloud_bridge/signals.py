@@ -52,18 +52,23 @@ class Hold:
         self._below_s = 0.0
         self.on = False
         self.since = 0.0  # unix s
-        self.lasted_s = 0.0  # time seen, losses included
+        self._on_s = 0.0
         self._sum = 0.0
+
+    @property
+    def lasted_s(self) -> float:
+        """Time seen since it went on; losses count once they are over."""
+        return self._on_s - self._below_s
 
     @property
     def mean(self) -> float:
         """Mean probability since it went on."""
-        return self._sum / self.lasted_s if self.lasted_s else self._high
+        return self._sum / self._on_s if self._on_s else self._high
 
     def begin(self, time_s: float) -> None:
         """Go on now."""
         self.on, self.since = True, time_s
-        self.lasted_s = self._below_s = self._sum = 0.0
+        self._on_s = self._below_s = self._sum = 0.0
 
     def step(self, time_s: float, counted_s: float, value: float, patience_s: float) -> None:
         """Follow `value` for counted_s seconds."""
@@ -71,7 +76,7 @@ class Hold:
             if value >= self._high:
                 self.begin(time_s)
             return
-        self.lasted_s += counted_s
+        self._on_s += counted_s
         self._sum += value * counted_s
         self._below_s = self._below_s + counted_s if value < self._low else 0.0
         self.on = self._below_s < patience_s
