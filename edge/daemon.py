@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens the rooms of the daemon in order, runs the pipeline, closes them in reverse.
+
+First the books, which outlive a run: the locked state directory, profile and model (which must
+belong together), key, epoch, ledger, outbox. Then what sees: locked memory, release, encoder,
+camera. At the end what saw is closed and wiped first; only then the outbox is flushed. The noise
+key goes from the kernel straight into locked memory and never lies on a disk.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import sys
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.arena import Arena
+from edge.config import EdgeConfig, PrivacyConfig, shipped, split_broker_url, state_dir
+from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
+from edge.encoders import open_encoder
+from edge.errors import ConfigError
+from edge.identity import load_or_create
+from edge.ledger import Caps, Ledger
+from edge.outbox import Outbox
+from edge.pipeline import Buffers, Pipeline
+from edge.publisher import Publisher
+from edge.report import Reporter
+from edge.sequence import Sequence
+from edge.session import Link
+from edge.state import open_state
+from edge.supervisor import Supervisor
+from edge.ticks import Ticks
+from edge.tls import client_context
+from kernels.bounds import leak_bits
+from kernels.errors import ReleaseError
+from kernels.noise import KEY_BYTES
+from kernels.reference import ReleaseParameters, Releaser
+from wire.errors import BadProfile
+from wire.message import Signer
+from wire.profile import Profile
+from wire.topics import SensorTopics, device_status
+
+KEY_NAME, EPOCH_NAME, LEDGER_NAME, OUTBOX_NAME = "device.key", "epoch", "ledger", "outbox"
+SWITCH_INTERVAL_S = 0.0005  # how long another thread may keep a frame waiting for the interpreter
+ARENA_BYTES = 1 << 20  # planes, embedding, vector, key and the scratch of both
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What outlives a run, open."""
+
+    model: Path
+    profile: Profile
+    signer: Signer
+    sequence: Sequence
+    ledger: Ledger
+    outbox: Outbox
+
+
+def run(config: EdgeConfig, supervisor: Supervisor, *, until_eos: bool) -> dict[str, object]:
+    """Run until stopped, or until the source's end if `until_eos`; -> the summary of the run.
+
+    Raises EdgeError for whatever cannot be opened or breaks.
+    """
+    source = _source(config)
+    link = _link(config)
+    with ExitStack() as stack:
+        books = _open_books(config, stack)
+        with ExitStack() as eyes:
+            pipeline = _open_pipeline(config, source, books, eyes)
+            reporter = Reporter(pipeline)
+            publisher = Publisher(link, books.outbox, reporter.status)
+            stack.callback(publisher.stop)
+            _settle()
+            publisher.start()
+            supervisor.ready()
+            _serve(pipeline, publisher, supervisor, reporter, until_eos=until_eos)
+        supervisor.close()
+        publisher.stop()
+        return reporter.summary()
+
+
+def _serve(
+    pipeline: Pipeline,
+    publisher: Publisher,
+    supervisor: Supervisor,
+    reporter: Reporter,
+    *,
+    until_eos: bool,
+) -> None:
+    def stopped() -> bool:
+        return supervisor.stopped() or (until_eos and pipeline.camera.ended)
+
+    def each_turn() -> None:
+        publisher.notify()
+        publisher.check()
+        supervisor.turn(pipeline.queued_ns, reporter.line)
+
+    pipeline.run(stopped, each_turn)
+
+
+def _open_books(config: EdgeConfig, stack: ExitStack) -> Books:
+    model = config.encoder.model or shipped("encoder.onnx")
+    profile = load_profile(config.profile.path or shipped("profile.json"), model)
+    state = stack.enter_context(open_state(state_dir(config.state)))
+    signer = Signer(load_or_create(state / KEY_NAME))
+    costs = [leak_bits(profile.clip_norm, sigma) for sigma in profile.sigmas]
+    ledger = Ledger(state / LEDGER_NAME, caps(profile, config.privacy), costs)
+    stack.callback(ledger.close)
+    outbox = Outbox(state / OUTBOX_NAME, config.outbox.max_messages, config.outbox.max_age_s)
+    stack.callback(outbox.close)
+    sequence = Sequence(state / EPOCH_NAME, time.time())
+    return Books(model, profile, signer, sequence, ledger, outbox)
+
+
+def _open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack) -> Pipeline:
+    from edge.camera import open_camera  # imports GStreamer
+
+    profile, engine = books.profile, config.encoder
+    memory = eyes.enter_context(Arena(ARENA_BYTES))
+    desensitiser = Desensitiser(profile.rate_hz, memory.array)
+    eyes.callback(desensitiser.wipe)
+    encoder = eyes.enter_context(closing(open_encoder(engine.backend, books.model, engine.threads)))
+    if encoder.dim != profile.embedding_dim:
+        raise ConfigError(
+            f"the model makes {encoder.dim} values, the profile expects {profile.embedding_dim}"
+        )
+    return Pipeline(
+        desensitiser=desensitiser,
+        encoder=encoder,
+        buffers=Buffers(
+            planes=memory.array((PLANES, CANVAS_H, CANVAS_W), np.uint8),
+            embedding=memory.array((profile.embedding_dim,), np.float32),
+            vector=memory.array((profile.released_dim,), np.int16),
+        ),
+        releaser=eyes.enter_context(closing(_releaser(profile, memory))),
+        ledger=books.ledger,
+        signer=books.signer,
+        outbox=books.outbox,
+        sequence=books.sequence,
+        topics=SensorTopics(config.site, config.device, config.sensor),
+        profile_id=profile.id,
+        ticks=Ticks(profile.rate_hz),
+        camera=eyes.enter_context(open_camera(source, profile.rate_hz)),
+    )
+
+
+def load_profile(path: Path, model: Path) -> Profile:
+    """The profile, if it was made for exactly this model; ConfigError otherwise."""
+    try:
+        profile = Profile.load(path)
+    except BadProfile as error:
+        raise ConfigError(f"[profile] path {path}: {error}") from error
+    try:
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"[encoder] model {model}: {error.strerror}") from error
+    if digest != profile.encoder_sha256:
+        raise ConfigError(
+            f"profile {path} was made for another model than {model}: its noise was chosen for "
+            "that one; name the two files that were made together"
+        )
+    return profile
+
+
+def caps(profile: Profile, privacy: PrivacyConfig) -> Caps:
+    """The caps that hold: the profile's, or lower ones; ConfigError for higher ones."""
+    most = Caps.continuous(profile.window_s, profile.window_cap_bits)
+    window = _lower("window_bits", privacy.window_bits, most.window_bits)
+    most = Caps.continuous(profile.window_s, window)
+    hour = _lower("hour_bits", privacy.hour_bits, most.hour_bits)
+    return Caps(profile.window_s, window, hour, _lower("day_bits", privacy.day_bits, most.day_bits))
+
+
+def _lower(key: str, wanted: float | None, most: float) -> float:
+    if wanted is not None and wanted > most:
+        raise ConfigError(f"[privacy] {key} must be at most {most:g}, which the profile allows")
+    return most if wanted is None else wanted
+
+
+def _releaser(profile: Profile, memory: Arena) -> Releaser:
+    key = memory.buffer(KEY_BYTES)
+    fill_with_randomness(key)
+    try:
+        parameters = ReleaseParameters(
+            projection=profile.projection_matrix(),
+            embedding_scale=profile.embedding_scale,
+            clip_norm=profile.clip_norm,
+            full_scale=profile.full_scale,
+            sigmas=profile.sigmas,
+        )
+    except ReleaseError as error:
+        raise ConfigError(f"profile {profile.name}: {error}") from error
+    return Releaser(parameters, key, memory.array)
+
+
+def fill_with_randomness(key: memoryview) -> None:
+    """Fresh secret bytes from the kernel, written in place: no copy is left in the interpreter."""
+    os.getrandom(1)  # waits until the kernel's generator is seeded; the device below would not
+    with Path("/dev/urandom").open("rb", buffering=0) as device:
+        if device.readinto(key) != len(key):
+            raise ConfigError("the kernel's random source gave too little")
+
+
+def _source(config: EdgeConfig) -> str:
+    if config.camera.source is None:
+        raise ConfigError(
+            "no source: add --source test: (or csi:0, v4l2:/dev/video0, rtsp://..., a file's "
+            "path), or set `source` in [camera]"
+        )
+    return config.camera.source
+
+
+def _link(config: EdgeConfig) -> Link:
+    secure, host, port = split_broker_url(config.broker.url)
+    return Link(
+        host=host,
+        port=port,
+        tls=client_context(config.broker) if secure else None,
+        client_id=f"lethe-edge-{config.site}-{config.device}-{config.sensor}",
+        status_topic=device_status(config.site, config.device),
+    )
+
+
+def _settle() -> None:
+    """What is open now stays: later collections need not look at it, nobody waits for them."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()
