@@ -55,7 +55,7 @@ TABLE = {
         ["fall suspected", "fall confirmed", "person_down suspected", "person_down confirmed"],
     ),
     "a fall seen badly, told by what follows": (
-        [(5, QUIET), (1.5, {**QUIET, "fall": 0.45}), (6, DOWN), (12, QUIET)],
+        [(5, QUIET), (1.5, {**QUIET, "fall": 0.45}), (7, DOWN), (12, QUIET)],
         FALL,
     ),
     "weak evidence adds up": (
