@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages whose envelope is not the one of SPEC.md; where one can sign them, the signature is right."""
+"""Messages whose envelope is not the one of SPEC.md, properly signed where that is possible."""
 
 from __future__ import annotations
 
@@ -60,8 +60,16 @@ def _headers() -> list[Case]:
         _unprotected("unprotected-null", "unprotected header null", "f6"),
         _unprotected("unprotected-list", "unprotected header a list", "80"),
         _unprotected("unprotected-bytes", "unprotected header bytes", "40"),
-        _bad("protected-map", "protected header not wrapped", envelope(_BODY, _SIGNATURE, "d2 84 a10127 a0")),
-        _bad("protected-long", "length of the header in two bytes", envelope(_BODY, _SIGNATURE, "d2 84 5803a10127 a0")),
+        _bad(
+            "protected-map",
+            "protected header not wrapped",
+            envelope(_BODY, _SIGNATURE, "d2 84 a10127 a0"),
+        ),
+        _bad(
+            "protected-long",
+            "length of the header in two bytes",
+            envelope(_BODY, _SIGNATURE, "d2 84 5803a10127 a0"),
+        ),
     ]
 
 
@@ -71,9 +79,17 @@ def _tags() -> list[Case]:
     return [
         _bad("untagged", "no tag", _SEALED[1:]),
         _bad("tag-long", "tag 18 in two bytes", b"\xd8\x12" + _SEALED[1:]),
-        _bad("tag-mac0", "tag 17, COSE_Mac0, with its own signature", b"\xd1" + envelope(_BODY, mac)[1:]),
+        _bad(
+            "tag-mac0",
+            "tag 17, COSE_Mac0, with its own signature",
+            b"\xd1" + envelope(_BODY, mac)[1:],
+        ),
         _bad("tag-encrypt0", "tag 16, COSE_Encrypt0", b"\xd0" + _SEALED[1:]),
-        _bad("tag-sign", "tag 98, COSE_Sign, one signer", cbor2.dumps(cbor2.CBORTag(98, [b"", {}, _BODY, [inner]]))),
+        _bad(
+            "tag-sign",
+            "tag 98, COSE_Sign, one signer",
+            cbor2.dumps(cbor2.CBORTag(98, [b"", {}, _BODY, [inner]])),
+        ),
         _bad("tag-sign-flat", "tag 98 with a flat signature", b"\xd8\x62" + _SEALED[1:]),
         _bad("tag-twice", "tag 18 twice", b"\xd2" + _SEALED),
         _bad("tag-cwt", "tag 61, CWT, around it", b"\xd8\x3d" + _SEALED),
@@ -117,8 +133,16 @@ def _payload_forms() -> list[Case]:
         form("long-32", "payload length in four bytes", b"\x5a" + size.to_bytes(4, "big") + _BODY),
         form("long-64", "payload length in eight bytes", b"\x5b" + size.to_bytes(8, "big") + _BODY),
         form("endless", "payload claims 2^64 - 1 bytes", b"\x5b" + b"\xff" * 8 + _BODY),
-        form("too-long", "payload claims one byte more than there is", bytes([0x58, size + 1]) + _BODY),
-        form("too-short", "payload claims one byte less than there is", bytes([0x58, size - 1]) + _BODY),
+        form(
+            "too-long",
+            "payload claims one byte more than there is",
+            bytes([0x58, size + 1]) + _BODY,
+        ),
+        form(
+            "too-short",
+            "payload claims one byte less than there is",
+            bytes([0x58, size - 1]) + _BODY,
+        ),
     ]
 
 

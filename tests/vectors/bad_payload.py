@@ -48,7 +48,11 @@ def _whole() -> list[Case]:
         _bad("twice", "the array twice", _BODY * 2),
         _bad("json", "JSON", b'["device-1","cam-0"]'),
         _bad("nested", "arrays in arrays, 3000 deep", b"\x81" * 3000),
-        _bad("big-float", "a bigfloat of 2^(2^40) in place of the array", b"\xc5\x82\x1b\0\0\1\0\0\0\0\0\1"),
+        _bad(
+            "big-float",
+            "a bigfloat of 2^(2^40) in place of the array",
+            b"\xc5\x82\x1b\0\0\1\0\0\0\0\0\1",
+        ),
         _bad("largest", "4096 bytes pass rule 2", bytes(4020)),
     ]
 
@@ -81,7 +85,9 @@ def _names() -> list[Case]:
         "accent": "d\u00e9vice",
         "full-width": "device-\uff11",
     }
-    bad = [_field(f"device-{key}", f"device is {name!a}", device=name) for key, name in text.items()]
+    bad = [
+        _field(f"device-{key}", f"device is {name!a}", device=name) for key, name in text.items()
+    ]
     return [
         *bad,
         _field("sensor-plus", "sensor is '+'", sensor="+"),
@@ -102,7 +108,11 @@ def _numbers() -> list[Case]:
         _field("profile-long", "profile id of 17 bytes", profile_id=profile + b"\0"),
         _field("profile-hex", "profile id as text", profile_id=profile.hex()),
         _field("profile-tag", "profile id tagged as UUID", profile_id=cbor2.CBORTag(37, profile)),
-        _raw("profile-long-head", "length of profile id in two bytes", profile_id=b"\x58\x10" + profile),
+        _raw(
+            "profile-long-head",
+            "length of profile id in two bytes",
+            profile_id=b"\x58\x10" + profile,
+        ),
         _field("epoch-7", "epoch of 7 bytes", epoch=bytes(7)),
         _field("epoch-9", "epoch of 9 bytes", epoch=bytes(9)),
         _field("epoch-empty", "epoch of no bytes", epoch=b""),
@@ -114,7 +124,11 @@ def _numbers() -> list[Case]:
         _field("sequence-nan", "sequence not a number", sequence=float("nan")),
         _field("sequence-text", "sequence as eight digits of text", sequence="00004711"),
         _raw("sequence-parts", "sequence in parts", sequence=b"\x5f\x44\0\0\0\0\x44\0\0\0\1\xff"),
-        _field("time-tagged", "capture time as a tagged date", capture_time=cbor2.CBORTag(1, 19 * 10**8)),
+        _field(
+            "time-tagged",
+            "capture time as a tagged date",
+            capture_time=cbor2.CBORTag(1, 19 * 10**8),
+        ),
         _field("time-text", "capture time as RFC 3339", capture_time="2030-03-17T17:46:40Z"),
         _field("time-float", "capture time as a float", capture_time=1.9e9),
         _field("level-2", "noise level of two bytes", noise_level=b"\0\0"),
@@ -141,7 +155,11 @@ def _vectors() -> list[Case]:
         _raw("vector-long-head", "length of the vector in three bytes", z=b"\x59\x00\x20" + z),
         _raw("vector-4-byte-head", "length of the vector in five bytes", z=b"\x5a\0\0\0\x20" + z),
         _raw("vector-endless", "the vector claims 2^64 - 1 bytes", z=b"\x5b" + b"\xff" * 8 + z),
-        _raw("vector-parts", "the vector in parts", z=b"\x5f\x50" + z[:16] + b"\x50" + z[16:] + b"\xff"),
+        _raw(
+            "vector-parts",
+            "the vector in parts",
+            z=b"\x5f\x50" + z[:16] + b"\x50" + z[16:] + b"\xff",
+        ),
     ]
 
 
@@ -173,6 +191,13 @@ def _topics() -> list[Case]:
         "empty": "",
     }
     return [
-        Case(f"topic-{key}", "bad topic", 1, "properly sealed for a topic that is none", seal(_BODY, topic), topic)
+        Case(
+            f"topic-{key}",
+            "bad topic",
+            1,
+            "properly sealed for a topic that is none",
+            seal(_BODY, topic),
+            topic,
+        )
         for key, topic in topics.items()
     ]

@@ -42,7 +42,9 @@ def bad_seal() -> list[Case]:
     return _flipped() + _elsewhere() + _signed_otherwise() + _signatures() + _weak_keys()
 
 
-def _bad(name: str, comment: str, sealed: bytes, topic: str = TOPIC, public: bytes = PUBLIC) -> Case:
+def _bad(
+    name: str, comment: str, sealed: bytes, topic: str = TOPIC, public: bytes = PUBLIC
+) -> Case:
     return Case(f"seal-{name}", "bad seal", 4, comment, sealed, topic, public)
 
 
@@ -64,13 +66,19 @@ def _flipped() -> list[Case]:
 
 def _elsewhere() -> list[Case]:
     return [
-        _bad("other-sensor", "replayed on another sensor", _SEALED, TOPIC.replace("cam-0", "cam-1")),
+        _bad(
+            "other-sensor", "replayed on another sensor", _SEALED, TOPIC.replace("cam-0", "cam-1")
+        ),
         _bad("other-device", "replayed as another device", _SEALED, TOPIC.replace("e-1", "e-2")),
         _bad("other-site", "replayed at another site", _SEALED, TOPIC.replace("d-7", "d-8")),
         _bad("other-key", "the key of another device", _SEALED, public=_public(OTHER_KEY)),
         _bad("unknown-signer", "signed by a stranger", envelope(_BODY, sign(_BODY, key=OTHER_KEY))),
         _bad("no-topic", "signed without external data", envelope(_BODY, sign(_BODY, aad=b""))),
-        _bad("topic-nul", "signed for topic + NUL", envelope(_BODY, sign(_BODY, aad=b"%s\0" % TOPIC.encode()))),
+        _bad(
+            "topic-nul",
+            "signed for topic + NUL",
+            envelope(_BODY, sign(_BODY, aad=b"%s\0" % TOPIC.encode())),
+        ),
     ]
 
 
@@ -80,11 +88,17 @@ def _signed_otherwise() -> list[Case]:
     swapped = KEY.sign(cbor2.dumps(["Signature1", b"\xa1\x01\x27", _BODY, topic]))
     return [
         _bad("bare", "Ed25519 over the payload alone", envelope(_BODY, KEY.sign(_BODY))),
-        _bad("bare-topic", "Ed25519 over topic and payload", envelope(_BODY, KEY.sign(topic + _BODY))),
-        _bad("context-sign", "signed as COSE_Sign", envelope(_BODY, sign(_BODY, context="Signature"))),
+        _bad(
+            "bare-topic", "Ed25519 over topic and payload", envelope(_BODY, KEY.sign(topic + _BODY))
+        ),
+        _bad(
+            "context-sign", "signed as COSE_Sign", envelope(_BODY, sign(_BODY, context="Signature"))
+        ),
         _bad("context-mac0", "signed as COSE_Mac0", envelope(_BODY, sign(_BODY, context="MAC0"))),
         _bad("header-empty", "signed over an empty header", envelope(_BODY, sign(_BODY, b""))),
-        _bad("header-es256", "signed over alg -7, shown as -8", envelope(_BODY, sign(_BODY, es256))),
+        _bad(
+            "header-es256", "signed over alg -7, shown as -8", envelope(_BODY, sign(_BODY, es256))
+        ),
         _bad("swapped", "signed with topic and payload swapped", envelope(_BODY, swapped)),
     ]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make messages, good and bad, by a route of its own: plain bytes, cbor2 and Ed25519, not `wire`."""
+"""Make messages, good and bad, by plain bytes, cbor2 and Ed25519 alone: a second route."""
 
 from __future__ import annotations
 

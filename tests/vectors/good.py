@@ -17,7 +17,11 @@ def good() -> list[Case]:
         _ok("usual", "sixteen coordinates"),
         _ok("repeated", "the last vector again", repeated=b"\x01"),
         _ok("one-coordinate", "the smallest vector", z=b"\xff\xff"),
-        _ok("eleven-coordinates", "the longest vector with a length in its head byte", z=b"\x01" * 22),
+        _ok(
+            "eleven-coordinates",
+            "the longest vector with a length in its head byte",
+            z=b"\x01" * 22,
+        ),
         _ok("twelve-coordinates", "the shortest vector with a length byte", z=b"\x01" * 24),
         _ok("most-coordinates", "the largest vector, 1024 coordinates", z=bytes(range(256)) * 8),
         _ok("extremes", "every number at its largest", z=b"\x7f\xff\x80\x00", **extremes),
