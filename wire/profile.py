@@ -33,7 +33,7 @@ EMBEDDING_DIM_MAX = 4096
 RELEASED_DIM_MAX = 1024
 SIGMA_LEVELS_MAX = 16
 INT16_MAX = 32767
-NOISE_BOUND_SIGMAS = 14  # a tail below 2^-128, less than one 128-bit noise word can express
+NOISE_BOUND_SIGMAS = 11  # the mass outside is below 2^-86; the noise tables end at 2^-80
 FILE_MAX_BYTES = 8 * 2**20
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")

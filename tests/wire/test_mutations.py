@@ -14,7 +14,7 @@ from tests.wire.mutations import mutations
 from wire.errors import BadSeal, Malformed
 from wire.message import Signer, VectorMessage, open_sealed, unpack
 
-MANY = 30_000
+MANY = 15_000
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.table import noise_table
 from wire.errors import BadProfile
 from wire.profile import FILE_MAX_BYTES, Profile, noise_bound
 
@@ -105,8 +106,8 @@ def test_control_an_equal_profile_has_the_same_id_also_with_int_for_float():
         ("sigmas", (), "1 to 16"),
         ("sigmas", tuple(range(1, 18)), "1 to 16"),
         ("sigmas", [500], "1 to 16"),
-        ("sigmas", (0,), "from 1 to 2304"),
-        ("sigmas", (2305,), "from 1 to 2304"),
+        ("sigmas", (0,), "from 1 to 2933"),
+        ("sigmas", (2934,), "from 1 to 2933"),
         ("sigmas", (500, 500), "increasing"),
         ("sigmas", (1000, 500), "increasing"),
         ("rate_hz", 101, "from 1 to 100"),
@@ -127,9 +128,9 @@ def test_every_release_fits_int16():
         replace(PROFILE, clip_norm=32767 - noise_bound(1) + 1, sigmas=(1,))
 
 
-def test_no_noise_word_of_128_bits_reaches_the_bound():
-    """Chernoff: the two tails of a (discrete) Gaussian beyond t sigma are below 2 exp(-t^2 / 2)."""
-    assert 2.0 * math.exp(-((noise_bound(1000) / 1000) ** 2) / 2.0) < 2.0**-128
+@pytest.mark.parametrize("sigma", [1, 2, 3, 7, 33, 500, 2933])
+def test_no_table_of_the_release_mechanism_exceeds_the_bound(sigma):
+    assert 0.9 * noise_bound(sigma) <= noise_table(sigma).bound <= noise_bound(sigma)
 
 
 def test_the_projection_is_a_read_only_matrix():
