@@ -71,9 +71,9 @@ def run(config: EdgeConfig, supervisor: Supervisor, *, until_eos: bool) -> dict[
     source = _source(config)
     link = _link(config)
     with ExitStack() as stack:
-        books = _open_books(config, stack)
+        books = open_books(config, stack)
         with ExitStack() as eyes:
-            pipeline = _open_pipeline(config, source, books, eyes)
+            pipeline = open_pipeline(config, source, books, eyes)
             reporter = Reporter(pipeline)
             publisher = Publisher(link, books.outbox, reporter.status)
             stack.callback(publisher.stop)
@@ -105,7 +105,8 @@ def _serve(
     pipeline.run(stopped, each_turn)
 
 
-def _open_books(config: EdgeConfig, stack: ExitStack) -> Books:
+def open_books(config: EdgeConfig, stack: ExitStack) -> Books:
+    """What outlives a run; `stack` closes it. Raises EdgeError for whatever cannot be had."""
     model = config.encoder.model or shipped("encoder.onnx")
     profile = load_profile(config.profile.path or shipped("profile.json"), model)
     state = stack.enter_context(open_state(state_dir(config.state)))
@@ -119,7 +120,8 @@ def _open_books(config: EdgeConfig, stack: ExitStack) -> Books:
     return Books(model, profile, signer, sequence, ledger, outbox)
 
 
-def _open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack) -> Pipeline:
+def open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack) -> Pipeline:
+    """What sees, from camera to outbox; `eyes` closes and wipes it. Raises EdgeError."""
     from edge.camera import open_camera  # imports GStreamer
 
     profile, engine = books.profile, config.encoder

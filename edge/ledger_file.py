@@ -112,7 +112,9 @@ class LedgerFile:
                 "file; removing it at once would spend the same budget twice"
             )
         newest = max(whole, key=lambda snapshot: snapshot.number)
-        return newest, len(whole) == 1 and newest.number > 1
+        blank = bytes(COPY_BYTES) in {content[:COPY_BYTES], content[COPY_BYTES:]}
+        only = newest.number == 1 and blank  # nothing was ever written over the other copy
+        return newest, len(whole) == 1 and not only
 
     def write(self, snapshot: Snapshot) -> None:
         """Make `snapshot` durable over the older copy; OSError if the disk refuses."""
