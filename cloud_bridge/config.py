@@ -159,10 +159,9 @@ def parse_broker_url(url: str) -> tuple[str, int, bool]:
 
 
 def _model(table: Table) -> Model:
-    shipped = Path(str(files("models")))
     model = Model(
-        network=table.path("network") or shipped / "recogniser.onnx",
-        card=table.path("card") or shipped / "recogniser.json",
+        network=table.path("network") or _shipped("recogniser.onnx"),
+        card=table.path("card") or _shipped("recogniser.json"),
         threads=table.whole("threads", 1, 256, 1),
     )
     table.end("network, card, threads")
@@ -203,7 +202,7 @@ def _device(index: int, table: Table) -> Device:
     try:
         raw = base64.b64decode(table.text("public_key"), validate=True)
         key = device_key(raw)
-        profile = Profile.load(table.path("profile") or Path(str(files("models"))) / "profile.json")
+        profile = Profile.load(table.path("profile") or _shipped("profile.json"))
     except (binascii.Error, Malformed) as error:
         raise ConfigError(
             f"device[{index}].public_key must be the base64 of 32 bytes: {error}"
@@ -213,6 +212,10 @@ def _device(index: int, table: Table) -> Device:
     device = Device(site, name, key, profile, table.names("sensors", MAX_SENSORS))
     table.end("site, name, public_key, profile, sensors")
     return device
+
+
+def _shipped(name: str) -> Path:
+    return Path(str(files("models") / name))
 
 
 def _default_state_directory() -> Path:

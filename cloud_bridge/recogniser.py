@@ -44,13 +44,23 @@ class Recogniser:
         """Two windows through the network: a wrong shape is noticed here, not in the night."""
         shape = (2, self.card.window, self.card.released_dim + 1)
         try:
-            out = self._run(np.zeros(shape, np.float32))
+            wanted = self._network.input("window").partial_shape
+            fits = wanted.compatible(_partial_shape(shape))
+            out = self._run(np.zeros(shape, np.float32)) if fits else None
         except (RuntimeError, KeyError) as error:
-            raise ModelError(f"{model}: does not take windows {shape}: {error}") from error
+            raise ModelError(f"{model}: cannot be run: {error}") from error
+        if out is None:
+            raise ModelError(f"{model}: takes windows {wanted}, the card says {shape}")
         if out.shape != (2, len(KINDS)):
             raise ModelError(f"{model}: gives {out.shape} for two windows, not (2, {len(KINDS)})")
         if not (np.all(out >= 0) and np.all(out <= 1)):
             raise ModelError(f"{model}: its outputs are no probabilities")
+
+
+def _partial_shape(shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - the engine ships no types
+    from openvino import PartialShape
+
+    return PartialShape(list(shape))
 
 
 def _compile(model: Path, threads: int) -> Any:  # noqa: ANN401 - the engine ships no types
