@@ -7,8 +7,8 @@ process and on the same engine, so that all see the same machine in the same sta
 arrived meanwhile is thrown away: its waiting is not the pipeline's. Nothing is sent; the state
 directory is a temporary one.
 
-What GStreamer does to a frame before it arrives, scaling it to the canvas and zeroing what it leaves,
-is measured apart (`calibration.scaling`) and added to the whole path.
+What GStreamer does to a frame before it arrives, scaling it to the canvas and zeroing what it
+leaves, is measured apart (`calibration.scaling`) and added to the whole path.
 """
 
 import argparse
@@ -42,9 +42,9 @@ THREADS = 1
 
 @dataclass(slots=True)
 class Samples:
-    """Milliseconds of what is timed beside the pipeline."""
+    """What is timed beside the pipeline."""
 
-    encoder: list[float] = field(default_factory=list)
+    encoder: list[float] = field(default_factory=list)  # milliseconds
     peer: list[float] = field(default_factory=list)
 
 
