@@ -36,6 +36,7 @@ die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 # ---- setup -------------------------------------------------------------------------------------
 
 setup() {
+  cd "$ROOT"
   exec 9<"$ROOT/build.sh"
   flock -n 9 || { say "another build.sh is setting up; waiting"; flock 9; }
   system_packages
@@ -102,26 +103,26 @@ environment_fits() {
 python_packages() {
   stamp_fits packages requirements/dev.txt pyproject.toml && return
   say "Python packages, as locked in requirements/dev.txt (a minute or two the first time)"
-  pip_install --no-deps --only-binary :all: --require-hashes -r "$ROOT/requirements/dev.txt" \
+  pip_install --no-deps --only-binary :all: --require-hashes -r requirements/dev.txt \
     | sed -un 's/^Collecting \([^ ]*\).*/   \1/p'
-  pip_install --quiet --no-deps --no-build-isolation --editable "$ROOT"
+  pip_install --quiet --no-deps --no-build-isolation --editable .
   stamp packages requirements/dev.txt pyproject.toml
 }
 
 pip_install() { "$VENV/bin/python" -I -m pip --disable-pip-version-check install "$@"; }
 
 native() {
-  [[ -f $ROOT/edge/_wiping.so ]] && stamp_fits native edge/wiping.c && return
-  say "edge/_wiping.so"
-  local flags
+  local library=edge/_wiping.so sources=(edge/*.c) flags
+  [[ -f $library ]] && stamp_fits native edge/*.[ch] && return
+  say "$library"
   read -ra flags < <(pkg-config --cflags --libs gstreamer-app-1.0 gstreamer-video-1.0)
-  gcc -O2 -Wall -Wextra -Werror -shared -fPIC "$ROOT/edge/wiping.c" -o "$ROOT/edge/_wiping.so" \
-    "${flags[@]}"
-  stamp native edge/wiping.c
+  gcc -O2 -Wall -Wextra -shared -fPIC "${sources[@]}" -o "$library.new" "${flags[@]}"
+  mv "$library.new" "$library"  # a daemon that runs keeps the file it has mapped
+  stamp native edge/*.[ch]
 }
 
 # A stamp is the digest of what a step was made from; the same digest means nothing to do.
-digest() { (cd "$ROOT" && sha256sum "$@" && pkg-config --modversion gstreamer-1.0) | sha256sum; }
+digest() { { sha256sum "$@" && pkg-config --modversion gstreamer-1.0; } | sha256sum; }
 stamp() { digest "${@:2}" >"$VENV/$1.stamp"; }
 stamp_fits() { [[ -f $VENV/$1.stamp ]] && digest "${@:2}" | cmp -s - "$VENV/$1.stamp"; }
 
@@ -138,7 +139,7 @@ check() {
   "$VENV/bin/lint-imports" --no-logo
   check_shell
   say "lines that an auditor of the device must read"
-  find wire kernels edge \( -name '*.py' -o -name '*.c' \) -print0 | wc -l --files0-from=- | tail -1
+  find wire kernels edge -name '*.py' -print0 -o -name '*.[ch]' -print0 | wc -l --files0-from=- | tail -1
 }
 
 check_shell() {
@@ -165,7 +166,7 @@ demo() {
 
 clean() {
   cd "$ROOT"
-  rm -rf .venv build lethe.egg-info edge/_wiping.so \
+  rm -rf .venv build lethe.egg-info edge/_wiping.so edge/_wiping.so.new \
     .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
   find "${ROOMS[@]}" models tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 }
