@@ -14,7 +14,7 @@ class PeerError(Exception):
 
 
 class Peer:
-    """`model`, ONNX or OpenVINO IR with one input of fixed shape, in float32 on a CPU."""
+    """`model`, ONNX or OpenVINO IR with one float32 input of fixed shape, on a CPU."""
 
     def __init__(self, model: Path, threads: int) -> None:
         """Compile with the daemon's own settings, and float32 arithmetic."""
@@ -31,11 +31,11 @@ class Peer:
         try:
             compiled = openvino.Core().compile_model(str(model), "CPU", settings)
             self.shape = tuple(compiled.input().shape)
+            self._request = compiled.create_infer_request()
+            pattern = np.random.default_rng(0).random(self.shape, np.float32)
+            self._request.set_input_tensor(openvino.Tensor(pattern))
         except RuntimeError as error:
-            raise PeerError(f"{model}: needs one input of fixed shape: {error}") from error
-        self._request = compiled.create_infer_request()
-        pattern = np.random.default_rng(0).random(self.shape, np.float32)
-        self._request.set_input_tensor(openvino.Tensor(pattern))
+            raise PeerError(f"{model}: needs one float32 input of fixed shape: {error}") from error
 
     def infer(self) -> None:
         """Once, on a fixed random input."""

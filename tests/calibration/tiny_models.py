@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of a few numbers that obey the shipped ones' interfaces, with a profile and a card."""
+
+import hashlib
+import json
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from wire.profile import Profile
+
+DIM, RELEASED, STEPS = 8, 4, 20
+
+
+def save(path, nodes, inputs, outputs, constants):
+    initial = [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, initial)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+def make_encoder(path):
+    """Embedding: the planes' mean, times a fixed row."""
+    nodes = [
+        helper.make_node("Cast", ["planes"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["embedding"]),
+    ]
+    weights = np.linspace(-0.01, 0.01, 3 * DIM, dtype=np.float32).reshape(3, DIM)
+    planes = helper.make_tensor_value_info("planes", TensorProto.UINT8, [1, 3, 64, 80])
+    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, DIM])
+    save(path, nodes, [planes], [out], {"w": weights})
+
+
+def make_recogniser(path):
+    """`fall` rises with the share of the window that holds vectors, and passes .5 at a half."""
+    nodes = [
+        helper.make_node("ReduceMean", ["window"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["logit"]),
+        helper.make_node("Add", ["logit", "b"], ["shifted"]),
+        helper.make_node("Sigmoid", ["shifted"], ["probabilities"]),
+    ]
+    weights = np.zeros((RELEASED + 1, 4), np.float32)
+    weights[-1, 1] = 20.0
+    bias = np.array([0.0, -10.0, -5.0, -5.0], np.float32)
+    window = helper.make_tensor_value_info("window", TensorProto.FLOAT, ["B", STEPS, RELEASED + 1])
+    out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["B", 4])
+    save(path, nodes, [window], [out], {"w": weights, "b": bias})
+
+
+def make_peer(path):
+    """Something else to be timed: the mean of a float picture."""
+    nodes = [helper.make_node("ReduceMean", ["images"], ["out"], axes=[1, 2, 3], keepdims=0)]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 32])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])
+    save(path, nodes, [images], [out], {})
+
+
+def make_profile(encoder, cap_bits=16.0):
+    return Profile(
+        name="tiny",
+        encoder_sha256=hashlib.sha256(encoder.read_bytes()).hexdigest(),
+        embedding_dim=DIM,
+        released_dim=RELEASED,
+        projection=np.eye(RELEASED, DIM, dtype=np.int8).tobytes(),
+        embedding_scale=0.1,
+        clip_norm=100,
+        full_scale=127,
+        sigmas=(100, 200),
+        rate_hz=10,
+        window_s=2,
+        window_cap_bits=cap_bits,
+    )
+
+
+def make_models(folder):
+    """A whole models folder."""
+    make_encoder(folder / "encoder.onnx")
+    make_recogniser(folder / "recogniser.onnx")
+    profile = make_profile(folder / "encoder.onnx")
+    profile.save(folder / "profile.json")
+    card = {
+        "model_id": "tiny",
+        "profile_ids": [profile.id.hex()],
+        "kinds": ["present", "fall", "down", "fight"],
+        "window": STEPS,
+        "rate_hz": 10,
+        "released_dim": RELEASED,
+        "sigmas": list(profile.sigmas),
+        "thresholds": {
+            kind: {"suspect": 0.5, "confirm": 0.9} for kind in ("present", "fall", "down", "fight")
+        },
+    }
+    (folder / "recogniser.json").write_text(json.dumps(card))
+    return folder
