@@ -43,7 +43,7 @@ SCALE_ON_JETSON = "nvvidconv name=scale interpolation-method=1"
 DECODE_ON_JETSON = DECODE.replace("force-sw-decoders=true", "force-sw-decoders=false")
 
 # The newest frame wins; the sink keeps no frame for anybody to look at later.
-NEWEST_SINK = "appsink name=sink sync=false max-buffers=1 drop=true enable-last-sample=false wait-on-eos=false"
+NEWEST_SINK = "appsink name=sink sync=false max-buffers=1 drop=true enable-last-sample=false"
 EVERY_SINK = "appsink name=sink sync=false max-buffers=1 drop=false enable-last-sample=false"
 
 PACKAGES = {

@@ -13,17 +13,11 @@
  *
  * Memory that somebody else still holds is left to that holder. Memory whose mapping is not its
  * pixels (NVMM and other device memory) is never touched, only counted.
- *
- * Also here, because Python would have to copy pixels into memory that it cannot wipe: pulling the
- * newest frame from an appsink straight into memory of the caller.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <gst/app/gstappsink.h>
-#include <gst/gst.h>
-#include <gst/video/video.h>
+#include "wiping.h"
+
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 /* Keep in step with WipeStats in wiping.py. */
@@ -37,22 +31,11 @@ typedef struct {
   guint64 failed;       /* memories that could not be mapped for writing */
 } LetheStats;
 
-/* Keep in step with Pulled in wiping.py. */
-typedef struct {
-  guint64 arrival_ns; /* CLOCK_MONOTONIC when the frame reached the sink */
-  guint64 digest;     /* keyed: equal for equal frames, tells nothing else */
-} LethePulled;
-
-enum { LETHE_FRAME = 0, LETHE_TIMEOUT = 1, LETHE_ENDED = 2, LETHE_BAD_FRAME = 3 };
-
 static LetheStats stats;
-static guint64 digest_key[2];
 static GQuark arrival_quark;
 static GstMiniObjectDisposeFunction gstreamer_dispose;
 
 #define COUNT(field, n) __atomic_add_fetch(&stats.field, (guint64)(n), __ATOMIC_RELAXED)
-
-/* ------------------------------------------------------------------------------- wiping --- */
 
 static gboolean is_plain_memory(GstMemory *memory)
 {
@@ -129,8 +112,6 @@ static gboolean claim_in_list(GstBuffer **buffer, guint index, gpointer unused)
   return TRUE;
 }
 
-/* ------------------------------------------------------------------------------- probes --- */
-
 static gboolean carries_system_memory(GstPad *pad)
 {
   GstCaps *caps = gst_pad_get_current_caps(pad);
@@ -159,12 +140,19 @@ static GstPadProbeReturn on_source_data(GstPad *pad, GstPadProbeInfo *info, gpoi
   return GST_PAD_PROBE_OK;
 }
 
-static guint64 monotonic_ns(void)
+guint64 lethe_monotonic_ns(void)
 {
   struct timespec now;
 
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (guint64)now.tv_sec * GST_SECOND + (guint64)now.tv_nsec;
+}
+
+guint64 lethe_arrival_ns(GstBuffer *buffer)
+{
+  gpointer arrival = gst_mini_object_get_qdata(GST_MINI_OBJECT_CAST(buffer), arrival_quark);
+
+  return arrival != NULL ? (guint64)(guintptr)arrival : lethe_monotonic_ns();
 }
 
 static GstPadProbeReturn on_sink_data(GstPad *pad, GstPadProbeInfo *info, gpointer unused)
@@ -176,7 +164,7 @@ static GstPadProbeReturn on_sink_data(GstPad *pad, GstPadProbeInfo *info, gpoint
   if (object == NULL)
     return GST_PAD_PROBE_OK;
   COUNT(frames, 1);
-  gst_mini_object_set_qdata(object, arrival_quark, (gpointer)(guintptr)monotonic_ns(), NULL);
+  gst_mini_object_set_qdata(object, arrival_quark, (gpointer)(guintptr)lethe_monotonic_ns(), NULL);
   if (g_atomic_pointer_get(&object->dispose) == dispose_buffer)
     g_atomic_pointer_set(&object->dispose, dispose_frame);
   return GST_PAD_PROBE_OK;
@@ -233,72 +221,30 @@ static void hook_added(GstBin *bin, GstBin *child, GstElement *element, gpointer
   hook_element(element);
 }
 
-/* ------------------------------------------------------------------------------- pacing --- */
-
-typedef struct {
-  guint64 period_ns;
-  guint64 due_ns;
-} Pace;
-
-/* Let at most one frame per period through; what is dropped here is wiped by its dispose. */
-static GstPadProbeReturn on_paced_data(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+/* GStreamer's own dispose function, as it stands in every new buffer. */
+static void learn_dispose(void)
 {
-  Pace *pace = data;
-  guint64 time_ns = GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info));
-
-  (void)pad;
-  if (!GST_CLOCK_TIME_IS_VALID(time_ns))
-    time_ns = monotonic_ns();
-  if (time_ns + 2 * pace->period_ns < pace->due_ns)
-    pace->due_ns = time_ns; /* the source's time was set back */
-  if (time_ns + pace->period_ns / 4 < pace->due_ns)
-    return GST_PAD_PROBE_DROP;
-  pace->due_ns = MAX(pace->due_ns + pace->period_ns, time_ns + pace->period_ns / 2);
-  return GST_PAD_PROBE_OK;
-}
-
-/* -------------------------------------------------------------------------------- public --- */
-
-/* Before anything else, after gst_init. 0, or an errno. */
-int lethe_init(void)
-{
-  if (gstreamer_dispose != NULL)
-    return 0;
-  if (getrandom(digest_key, sizeof digest_key, 0) != sizeof digest_key)
-    return errno;
-  digest_key[1] |= 1;
-  arrival_quark = g_quark_from_static_string("lethe-arrival");
   GstBuffer *example = gst_buffer_new();
+
+  arrival_quark = g_quark_from_static_string("lethe-arrival");
   gstreamer_dispose = GST_MINI_OBJECT_CAST(example)->dispose;
   gst_buffer_unref(example);
-  return 0;
 }
 
-/* Wipe every buffer of `pipeline`. Call it before the pipeline leaves the state NULL. */
+/* Wipe every buffer of `pipeline`. Call it before the pipeline leaves the state NULL, and from one
+ * thread at a time. */
 void lethe_hook(GstElement *pipeline)
 {
   GstIterator *elements = gst_bin_iterate_recurse(GST_BIN(pipeline));
 
+  if (gstreamer_dispose == NULL)
+    learn_dispose();
   gst_iterator_foreach(elements, hook_found, NULL);
   gst_iterator_free(elements);
   g_signal_connect(pipeline, "deep-element-added", G_CALLBACK(hook_added), NULL);
 }
 
-/* At most one frame per `period_ns` of stream time enters `element`. 0, or an errno. */
-int lethe_pace(GstElement *element, guint64 period_ns)
-{
-  GstPad *pad = gst_element_get_static_pad(element, "sink");
-  Pace *pace;
-
-  if (pad == NULL)
-    return EINVAL;
-  pace = g_new0(Pace, 1);
-  pace->period_ns = period_ns;
-  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_paced_data, pace, g_free);
-  gst_object_unref(pad);
-  return 0;
-}
-
+/* The counters now, each read whole. */
 void lethe_stats(LetheStats *out)
 {
   const guint64 *from = (const guint64 *)&stats;
@@ -306,64 +252,4 @@ void lethe_stats(LetheStats *out)
 
   for (gsize i = 0; i < sizeof stats / sizeof *to; i++)
     to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-}
-
-/* A keyed 64-bit digest of (height, width) bytes; width is a multiple of 8. */
-static guint64 digest_of(const guint8 *canvas, gsize size)
-{
-  guint64 digest = digest_key[0];
-  guint64 word;
-
-  for (gsize i = 0; i + sizeof word <= size; i += sizeof word) {
-    memcpy(&word, canvas + i, sizeof word);
-    digest = (digest ^ word) * digest_key[1];
-    digest = (digest << 29) | (digest >> 35);
-  }
-  return digest;
-}
-
-/* Copy a GRAY8 sample of exactly (height, width) into `canvas`, honouring its stride. */
-static gboolean copy_canvas(GstSample *sample, guint8 *canvas, guint width, guint height)
-{
-  GstVideoInfo info;
-  GstVideoFrame frame;
-  GstCaps *caps = gst_sample_get_caps(sample);
-  GstBuffer *buffer = gst_sample_get_buffer(sample);
-
-  if (caps == NULL || buffer == NULL || !gst_video_info_from_caps(&info, caps))
-    return FALSE;
-  if (GST_VIDEO_INFO_FORMAT(&info) != GST_VIDEO_FORMAT_GRAY8
-      || (guint)GST_VIDEO_INFO_WIDTH(&info) != width
-      || (guint)GST_VIDEO_INFO_HEIGHT(&info) != height)
-    return FALSE;
-  if (!gst_video_frame_map(&frame, &info, buffer, GST_MAP_READ))
-    return FALSE;
-  for (guint y = 0; y < height; y++)
-    memcpy(canvas + (gsize)y * width,
-           (guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&frame, 0)
-               + (gsize)y * (gsize)GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0),
-           width);
-  gst_video_frame_unmap(&frame);
-  return TRUE;
-}
-
-/* Wait for the newest frame of `sink` and copy it into `canvas` (height, width). LETHE_... */
-int lethe_pull(GstElement *sink, guint64 timeout_ns, guint8 *canvas, guint width, guint height,
-               LethePulled *out)
-{
-  GstSample *sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink), timeout_ns);
-  gboolean copied;
-  gpointer arrival;
-
-  if (sample == NULL)
-    return gst_app_sink_is_eos(GST_APP_SINK(sink)) ? LETHE_ENDED : LETHE_TIMEOUT;
-  copied = copy_canvas(sample, canvas, width, height);
-  arrival = gst_mini_object_get_qdata(GST_MINI_OBJECT_CAST(gst_sample_get_buffer(sample)),
-                                      arrival_quark);
-  gst_sample_unref(sample);
-  if (!copied)
-    return LETHE_BAD_FRAME;
-  out->arrival_ns = arrival != NULL ? (guint64)(guintptr)arrival : monotonic_ns();
-  out->digest = digest_of(canvas, (gsize)width * height);
-  return LETHE_FRAME;
 }

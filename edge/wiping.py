@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C side of the camera (`wiping.c`): buffers that zero themselves, and pulling a frame.
+"""The C side of the camera: buffers that zero themselves (`wiping.c`), and `canvas.c`.
 
 GStreamer objects arrive here as `gi` wrappers; `gi` itself is never imported. A frame goes from
 GStreamer's buffer straight into memory of the caller: through `gi` it would become a Python
@@ -9,6 +9,7 @@ GStreamer's buffer straight into memory of the caller: through `gi` it would bec
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -37,7 +38,7 @@ class WipeStats:
 
 
 class Pull(IntEnum):
-    """What became of one attempt to pull a frame; the numbers are those of wiping.c."""
+    """What became of one attempt to pull a frame; the numbers are those of canvas.c."""
 
     FRAME = 0
     TIMEOUT = 1
@@ -46,7 +47,7 @@ class Pull(IntEnum):
 
 
 class Pulled(ctypes.Structure):
-    """What is known of a pulled frame beside its pixels; the layout is that of wiping.c."""
+    """What is known of a pulled frame beside its pixels; the layout is that of canvas.c."""
 
     _fields_ = (("arrival_ns", ctypes.c_uint64), ("digest", ctypes.c_uint64))
 
@@ -54,35 +55,33 @@ class Pulled(ctypes.Structure):
 _Counters = ctypes.c_uint64 * len(fields(WipeStats))
 
 
-def _load() -> ctypes.CDLL:
+@functools.cache
+def _library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
         raise CameraError(f"{LIBRARY.name} cannot be loaded; run ./build.sh setup") from error
-    library.lethe_hook.argtypes = [ctypes.c_void_p]
+    element, pixels = ctypes.c_void_p, ctypes.c_void_p
+    library.lethe_hook.argtypes = [element]
     library.lethe_hook.restype = None
-    library.lethe_pace.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    library.lethe_pace.argtypes = [element, ctypes.c_uint64]
     library.lethe_stats.argtypes = [ctypes.POINTER(_Counters)]
     library.lethe_stats.restype = None
     library.lethe_pull.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_uint64,
-        ctypes.c_void_p,
-        ctypes.c_uint,
-        ctypes.c_uint,
+        *(element, ctypes.c_uint64),
+        *(pixels, ctypes.c_uint, ctypes.c_uint),
         ctypes.POINTER(Pulled),
     ]
-    _check(library.lethe_init(), "lethe_init")
+    _check(library.lethe_canvas_init(), "lethe_canvas_init")
     return library
 
 
 def _check(status: int, call: str) -> None:
-    """The only place where a status of wiping.c becomes an exception."""
+    """The only place where a status of the C side becomes an exception."""
     if status != 0:
         raise CameraError(f"{call}: {os.strerror(status)}")
 
 
-_library = _load()
 _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _capsule_pointer.restype = ctypes.c_void_p
 _capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
@@ -97,12 +96,12 @@ def hook(pipeline: Any) -> None:  # noqa: ANN401
 
     Elements and pads that appear later are included. Call it before the pipeline is started.
     """
-    _library.lethe_hook(_pointer(pipeline))
+    _library().lethe_hook(_pointer(pipeline))
 
 
 def pace(element: Any, period_ns: int) -> None:  # noqa: ANN401
     """Let at most one frame per `period_ns` of stream time enter `element`."""
-    _check(_library.lethe_pace(_pointer(element), period_ns), "lethe_pace")
+    _check(_library().lethe_pace(_pointer(element), period_ns), "lethe_pace")
 
 
 def pull(sink: Any, timeout_s: float, canvas: npt.NDArray[np.uint8], about: Pulled) -> Pull:  # noqa: ANN401
@@ -110,7 +109,7 @@ def pull(sink: Any, timeout_s: float, canvas: npt.NDArray[np.uint8], about: Pull
     height, width = canvas.shape
     timeout_ns = max(0, round(timeout_s * 1e9))
     return Pull(
-        _library.lethe_pull(
+        _library().lethe_pull(
             _pointer(sink), timeout_ns, canvas.ctypes.data, width, height, ctypes.byref(about)
         )
     )
@@ -119,5 +118,5 @@ def pull(sink: Any, timeout_s: float, canvas: npt.NDArray[np.uint8], about: Pull
 def stats() -> WipeStats:
     """The counters now."""
     counters = _Counters()
-    _library.lethe_stats(ctypes.byref(counters))
+    _library().lethe_stats(ctypes.byref(counters))
     return WipeStats(*counters)

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From GStreamer's stream to one small grey canvas in memory of the caller.
+ *
+ * In C, because `gi` would hand a frame over as a Python `bytes`, which cannot be wiped.
+ */
+#define _GNU_SOURCE
+#include "wiping.h"
+
+#include <errno.h>
+#include <gst/app/gstappsink.h>
+#include <gst/video/video.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Keep in step with Pulled in wiping.py. */
+typedef struct {
+  guint64 arrival_ns; /* CLOCK_MONOTONIC when the frame reached the sink */
+  guint64 digest;     /* keyed: equal for equal frames, tells nothing else */
+} LethePulled;
+
+/* Keep in step with Pull in wiping.py. */
+enum { LETHE_FRAME = 0, LETHE_TIMEOUT = 1, LETHE_ENDED = 2, LETHE_BAD_FRAME = 3 };
+
+typedef struct {
+  guint64 period_ns;
+  guint64 due_ns;
+} Pace;
+
+static guint64 digest_key[2];
+
+/* Let at most one frame per period through. What is dropped here loses its last user and is wiped.
+ * A quarter of a period early is in time: a camera's clock jitters. */
+static GstPadProbeReturn on_paced_data(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Pace *pace = data;
+  guint64 time_ns = GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info));
+
+  (void)pad;
+  if (!GST_CLOCK_TIME_IS_VALID(time_ns))
+    time_ns = lethe_monotonic_ns();
+  if (time_ns + 2 * pace->period_ns < pace->due_ns)
+    pace->due_ns = time_ns; /* the source's time was set back */
+  if (time_ns + pace->period_ns / 4 < pace->due_ns)
+    return GST_PAD_PROBE_DROP;
+  pace->due_ns = MAX(pace->due_ns + pace->period_ns, time_ns + pace->period_ns / 2);
+  return GST_PAD_PROBE_OK;
+}
+
+/* At most one frame per `period_ns` of stream time enters `element`. 0, or an errno. */
+int lethe_pace(GstElement *element, guint64 period_ns)
+{
+  GstPad *pad = gst_element_get_static_pad(element, "sink");
+  Pace *pace;
+
+  if (pad == NULL)
+    return EINVAL;
+  pace = g_new0(Pace, 1);
+  pace->period_ns = period_ns;
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_paced_data, pace, g_free);
+  gst_object_unref(pad);
+  return 0;
+}
+
+/* A fresh key for the digests of this process. 0, or an errno. */
+int lethe_canvas_init(void)
+{
+  if (getrandom(digest_key, sizeof digest_key, 0) != sizeof digest_key)
+    return errno;
+  digest_key[1] |= 1; /* an odd multiplier loses nothing */
+  return 0;
+}
+
+static guint64 digest_of(const guint8 *canvas, gsize size)
+{
+  guint64 digest = digest_key[0];
+  guint64 word;
+
+  for (gsize i = 0; i + sizeof word <= size; i += sizeof word) {
+    memcpy(&word, canvas + i, sizeof word);
+    digest = (digest ^ word) * digest_key[1];
+    digest = (digest << 29) | (digest >> 35);
+  }
+  return digest;
+}
+
+static gboolean is_canvas(GstSample *sample, GstVideoInfo *info, guint width, guint height)
+{
+  GstCaps *caps = gst_sample_get_caps(sample);
+
+  return caps != NULL && gst_sample_get_buffer(sample) != NULL
+      && gst_video_info_from_caps(info, caps)
+      && GST_VIDEO_INFO_FORMAT(info) == GST_VIDEO_FORMAT_GRAY8
+      && (guint)GST_VIDEO_INFO_WIDTH(info) == width
+      && (guint)GST_VIDEO_INFO_HEIGHT(info) == height;
+}
+
+/* Copy a GRAY8 sample of exactly (height, width) into `canvas`, honouring its stride. */
+static gboolean copy_canvas(GstSample *sample, guint8 *canvas, guint width, guint height)
+{
+  GstVideoInfo info;
+  GstVideoFrame frame;
+  const guint8 *pixels;
+
+  if (!is_canvas(sample, &info, width, height)
+      || !gst_video_frame_map(&frame, &info, gst_sample_get_buffer(sample), GST_MAP_READ))
+    return FALSE;
+  pixels = GST_VIDEO_FRAME_PLANE_DATA(&frame, 0);
+  for (guint y = 0; y < height; y++)
+    memcpy(canvas + (gsize)y * width,
+           pixels + (gssize)y * GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0), width);
+  gst_video_frame_unmap(&frame);
+  return TRUE;
+}
+
+/* Wait for the newest frame of `sink` and copy it into `canvas` (height, width). LETHE_... */
+int lethe_pull(GstElement *sink, guint64 timeout_ns, guint8 *canvas, guint width, guint height,
+               LethePulled *out)
+{
+  GstSample *sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink), timeout_ns);
+  gboolean copied;
+
+  if (sample == NULL)
+    return gst_app_sink_is_eos(GST_APP_SINK(sink)) ? LETHE_ENDED : LETHE_TIMEOUT;
+  copied = copy_canvas(sample, canvas, width, height);
+  if (copied) {
+    out->arrival_ns = lethe_arrival_ns(gst_sample_get_buffer(sample));
+    out->digest = digest_of(canvas, (gsize)width * height);
+  }
+  gst_sample_unref(sample);
+  return copied ? LETHE_FRAME : LETHE_BAD_FRAME;
+}
