@@ -46,6 +46,8 @@ setup() {
   exec 9<&-
 }
 
+is_root() { ((EUID == 0)); }
+
 missing_packages() {
   local package
   for package in "${SYSTEM_PACKAGES[@]}"; do
@@ -60,7 +62,7 @@ system_packages() {
   local missing as_root=()
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]})) || return 0
-  if ((EUID)); then
+  if ! is_root; then
     sudo -n true 2>/dev/null || die "these system packages are missing; please install them first:
   sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}"
     as_root=(sudo -n)
@@ -187,4 +189,4 @@ main() {
   esac
 }
 
-main "$@"
+[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"  # sourced by its tests, it only defines
