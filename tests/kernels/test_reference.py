@@ -2,7 +2,9 @@
 """Quantise, project, clip: exact, and never past norm C, whatever comes in."""
 
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,3 +198,12 @@ def test_what_would_not_fit_int16_is_refused_exactly():
     ReleaseParameters(**{**GOOD, "clip_norm": room, "sigmas": (3000,)})
     with pytest.raises(ReleaseError, match="int16"):
         ReleaseParameters(**{**GOOD, "clip_norm": room + 1, "sigmas": (3000,)})
+
+
+def test_the_example_in_the_readme_runs():
+    text = (Path(__file__).parents[2] / "kernels" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {}
+    exec(block, names)  # noqa: S102
+    assert names["out"].shape == (8,)
+    assert names["out"].any()
