@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud_bridge.errors import ModelError
+from cloud_bridge.alarm_parameters import alarm_parameters
+from cloud_bridge.errors import ConfigError, ModelError
 
 KINDS = ("present", "fall", "down", "fight")
 MAX_STEPS = 10_000  # T; bounds a window's memory
@@ -48,6 +49,8 @@ def load_card(path: Path) -> Card:
         return _card(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: {type(error).__name__} at {error}") from error
+    except ConfigError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def _card(data: dict[str, object]) -> Card:
@@ -57,6 +60,8 @@ def _card(data: dict[str, object]) -> Card:
     sigmas = tuple(_whole("sigmas", value, 2**31) for value in _items(data["sigmas"]))
     if not sigmas:
         raise ValueError("sigmas must name at least one noise level")
+    alarms = {str(key): float(value) for key, value in _table(data.get("alarms", {})).items()}
+    alarm_parameters(alarms)
     return Card(
         model_id=str(data["model_id"]),
         profile_ids=frozenset(bytes.fromhex(str(item)) for item in _items(data["profile_ids"])),
@@ -65,7 +70,7 @@ def _card(data: dict[str, object]) -> Card:
         released_dim=_whole("released_dim", data["released_dim"], MAX_DIM),
         sigmas=sigmas,
         thresholds={kind: _threshold(kind, data["thresholds"]) for kind in KINDS},
-        alarms={str(key): float(value) for key, value in _table(data.get("alarms", {})).items()},
+        alarms=alarms,
     )
 
 

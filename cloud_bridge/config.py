@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import tomli
 
-from cloud_bridge.alarm_parameters import RANGES
+from cloud_bridge.alarm_parameters import RANGES, alarm_parameters
 from cloud_bridge.card import Threshold
 from cloud_bridge.errors import ConfigError
 from cloud_bridge.registry import Device, Registry
@@ -114,6 +114,7 @@ def _config(root: Table, broker_url: str | None) -> Config:
     )
     stream.end("step_s, stalled_after_s, state_every_s")
     alarms.end(", ".join(RANGES))
+    alarm_parameters(config.alarms)  # raises now, not when the model has been loaded
     thresholds.end(", ".join(THRESHOLD_KINDS))
     root.end("broker, state_directory, model, admission, stream, alarms, thresholds and [[device]]")
     return config

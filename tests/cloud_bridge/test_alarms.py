@@ -136,7 +136,7 @@ def test_a_fall_is_suspected_within_3_s_and_confirmed_within_20_s():
 
 
 def test_all_phases_share_id_and_onset_and_carry_the_evidence():
-    found = [t for t in play(Alarms(THRESHOLDS), *TABLE["a fall, then up again"][0])]
+    found = play(Alarms(THRESHOLDS), *TABLE["a fall, then up again"][0])
     assert len({t.event_id for t in found}) == 1
     assert len({t.onset_time for t in found}) == 1
     assert found[0].onset_time == pytest.approx(START_S + 5, abs=1)
@@ -177,7 +177,9 @@ def test_open_events_go_on_after_a_restart():
     alarms = Alarms(THRESHOLDS, SHORT, [event])
     assert play(alarms, (20, LYING)) == []
     found = play(alarms, (10, QUIET), start=START_S + 20)
-    assert [(t.event_id, t.phase, t.onset_time) for t in found] == [(event.event_id, "cleared", 1e9)]
+    assert [(t.event_id, t.phase, t.onset_time) for t in found] == [
+        (event.event_id, "cleared", 1e9)
+    ]
 
 
 def test_control_without_the_open_event_it_is_reported_anew():

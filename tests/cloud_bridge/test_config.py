@@ -44,7 +44,11 @@ def test_a_complete_file_is_read(tmp_path):
 
 def test_the_command_line_replaces_the_broker(tmp_path):
     config = load_config(write_config(tmp_path, LOCAL), "mqtts://example.org")
-    assert (config.broker.host, config.broker.port, config.broker.tls) == ("example.org", 8883, True)
+    assert (config.broker.host, config.broker.port, config.broker.tls) == (
+        "example.org",
+        8883,
+        True,
+    )
 
 
 def test_thresholds_may_be_overridden(tmp_path):
@@ -62,7 +66,11 @@ REFUSED = {
     "truth is no number": ("stalled_after_s = 2", "stalled_after_s = true", "must be a number"),
     "infinity": ("stalled_after_s = 2", "stalled_after_s = inf", "from 0.5 to 3600"),
     "no whole number": ("[model]", "[model]\nthreads = 1.5", "model.threads must be a whole"),
-    "not a table": ("state_directory", "admission = 3\nstate_directory", "admission must be a table"),
+    "not a table": (
+        "state_directory",
+        "admission = 3\nstate_directory",
+        "admission must be a table",
+    ),
     "bad TOML": ("[stream]", "[stream", "bridge.toml"),
     "no name": ('name = "device-2"', 'name = "Device 2"', r"device\[1\].name must be"),
     "names missing": ('sensors = ["main"]', "sensors = []", r"sensors must be a list of 1 to 64"),
@@ -125,7 +133,7 @@ def test_two_devices_with_one_key_are_refused(tmp_path):
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
-    with pytest.raises(ConfigError, match="example.toml and name it with --config"):
+    with pytest.raises(ConfigError, match=r"example\.toml and name it with --config"):
         load_config(tmp_path / "none.toml")
 
 

@@ -77,7 +77,19 @@ def event(found):
 
 def state():
     return SensorState(
-        *SENSOR, "live", True, {"fall": 0.5}, (), 1.9e9, 3, {}, 1.9e9, "m", PROFILE.id
+        site=SENSOR[0],
+        device=SENSOR[1],
+        sensor=SENSOR[2],
+        stream="live",
+        present=True,
+        probabilities={"fall": 0.5},
+        open_events=(),
+        last_vector_time=1.9e9,
+        admitted=3,
+        refused={},
+        updated_time=1.9e9,
+        model_id="m",
+        profile_id=PROFILE.id,
     )
 
 

@@ -52,7 +52,7 @@ def test_what_was_returned_is_not_overwritten_by_the_next_call(model):
 def test_a_network_of_another_shape_is_refused(model, tmp_path):
     card = tmp_path / "card.json"
     card.write_text(json.dumps({**card_values(), "released_dim": DIM + 1}))
-    with pytest.raises(ModelError, match="takes windows .*, the card says"):
+    with pytest.raises(ModelError, match=r"takes windows .*, the card says"):
         Recogniser(model[0], card)
 
 
@@ -80,6 +80,8 @@ def test_a_missing_or_broken_network_is_refused(model, tmp_path):
         {"thresholds": {kind: {"suspect": 0, "confirm": 0.5} for kind in KINDS}},
         {"alarms": {"overstay_s": "long"}},
         {"alarms": []},
+        {"alarms": {"overstay_s": 1}},
+        {"alarms": {"overstay": 60}},
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(tmp_path, changed):

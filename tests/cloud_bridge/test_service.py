@@ -156,12 +156,12 @@ def test_refused_messages_bring_no_result(bridge, operator, devices, broker):
     stranger = make_senders()[0]
     stranger.key, stranger.epoch = key_of(9), hall.epoch
     bad = [*story(stranger, FALL, time.time() - 30), *sealed[:1] * 20]
-    bad += [body for _, topic, body in mutations(sealed[0], hall.topic, 1, 500) if topic == hall.topic]
+    bad += [
+        body for _, topic, body in mutations(sealed[0], hall.topic, 1, 500) if topic == hall.topic
+    ]
     devices["device-1"].publish(hall.topic, bad)
     devices["device-1"].publish(bath.topic, sealed)
-    wait_for(
-        lambda: sum(state(operator, "hall").refused.values()) == len(bad), "refusals of hall"
-    )
+    wait_for(lambda: sum(state(operator, "hall").refused.values()) == len(bad), "refusals of hall")
     wait_for(lambda: state(operator, "bath").refused == {"4": len(sealed)}, "refusals of bath")
     assert events(operator) == []
     assert state(operator, "hall").admitted == 1
@@ -221,4 +221,3 @@ def test_it_goes_on_after_the_broker_was_away(bridge, operator, devices, broker)
     found = {(event.event_id, event.phase) for event in events(operator, "hall")}
     assert len(found) == 3
     assert {event.site for event in events(operator)} == {SITE}
-
