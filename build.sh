@@ -107,6 +107,8 @@ python_packages() {
   say "Python packages, as locked in requirements/dev.txt (a minute or two the first time)"
   pip_install --no-deps --only-binary :all: --require-hashes -r requirements/dev.txt \
     | sed -un 's/^Collecting \([^ ]*\).*/   \1/p'
+  # Left by an older environment it would report every start of a daemon; see requirements/lock.sh.
+  "$VENV/bin/python" -I -m pip uninstall --quiet --yes openvino-telemetry 2>/dev/null
   pip_install --quiet --no-deps --no-build-isolation --editable .
   stamp packages requirements/dev.txt pyproject.toml
 }

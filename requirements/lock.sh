@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Write runtime.txt, dev.txt and train.txt anew: exact versions with hashes, for CPython 3.10 and
 # later on Linux, x86_64 and aarch64. Needs `uv`. Run by hand, review the difference, commit it.
+#
+# openvino-telemetry is left out on purpose: with it, every `import openvino` reports to its maker
+# and leaves an identifier in the user's home. OpenVINO does without. So install with --no-deps.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,7 +13,7 @@ lock() {  # lock FILE [uv option ...]
   shift
   uv pip compile pyproject.toml -o "requirements/$file" --quiet --universal \
     --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
-    --constraints requirements/constraints.txt \
+    --constraints requirements/constraints.txt --no-emit-package openvino-telemetry \
     --custom-compile-command requirements/lock.sh "$@"
 }
 
