@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is true at each time step of a labelled clip. Needs the train extra (its kinds)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.data import Clip, Interval
+
+pytest.importorskip("torch", reason="the train extra is not installed")
+pytestmark = pytest.mark.train
+
+
+def clip(*intervals: tuple[str, float, float], set_: str = "rooms") -> Clip:
+    return Clip(Path("c"), "c", set_, "s", "r", tuple(Interval(*i) for i in intervals))
+
+
+def test_a_fall_is_first_falling_then_down() -> None:
+    from calibration.footage import targets
+
+    truth, known = targets(clip(("walk", 0, 2), ("fall", 2, 6)), 60)
+    fall, down = truth[:, 1], truth[:, 2]
+    assert not fall[:22].any()
+    assert fall[22:42].all()
+    assert down[33:].all()
+    assert not known[20:33, 2].any()
+    assert not truth[:, 3].any()
+
+
+def test_an_empty_room_has_nobody_present() -> None:
+    from calibration.footage import targets
+
+    truth, _ = targets(clip(("empty", 0, 1), ("walk", 1, 2)), 20)
+    assert not truth[:10, 0].any()
+    assert truth[10:, 0].all()
+
+
+def test_surveillance_labels_do_not_say_who_is_present() -> None:
+    from calibration.footage import targets
+
+    _, known = targets(clip(("fight", 0, 2), set_="surv_fight"), 20)
+    assert not known[:, 0].any()
+    assert not known[:, 2].any()
+    assert np.all(known[:, 3] == 1)
