@@ -9,7 +9,7 @@ LOAD_THE_ENGINE = "import openvino, sys; print('openvino_telemetry' in sys.modul
 
 
 def load_the_engine(home):
-    """Import OpenVINO with an empty home; whether it loaded the module that reports to its maker."""
+    """Import OpenVINO with an empty home; whether it loaded the module that reports home."""
     home.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", LOAD_THE_ENGINE],
