@@ -8,7 +8,8 @@ arrived meanwhile is thrown away: its waiting is not the pipeline's. Nothing is 
 directory is a temporary one.
 
 What GStreamer does to a frame before it arrives, scaling it to the canvas and zeroing what it
-leaves, is measured apart (`calibration.scaling`) and added to the whole path.
+leaves, is measured apart (`calibration.scaling`) and added to the whole path. CPU times are those
+of the one thread that does the work; on a machine that has other work, only they compare well.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -41,11 +43,27 @@ THREADS = 1
 
 
 @dataclass(slots=True)
-class Samples:
-    """What is timed beside the pipeline."""
+class Timed:
+    """Repeated measurements of one thing, milliseconds: by the clock, and of this thread's CPU."""
 
-    encoder: list[float] = field(default_factory=list)  # milliseconds
-    peer: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def time(self, work: Callable[[], None]) -> None:
+        """Do it once, and note how long it took."""
+        wall_ns, cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
+        work()
+        self.cpu.append((time.thread_time_ns() - cpu_ns) / 1e6)
+        self.wall.append((time.perf_counter_ns() - wall_ns) / 1e6)
+
+
+@dataclass(slots=True)
+class Samples:
+    """What is timed in one run."""
+
+    path: Timed = field(default_factory=Timed)  # its clock time includes waiting for the frame
+    encoder: Timed = field(default_factory=Timed)
+    peer: Timed = field(default_factory=Timed)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,16 +93,16 @@ def measure(pipeline: Pipeline, peer: Peer | None, frames: int) -> Samples:
     planes = np.random.default_rng(0).integers(0, 255, PLANES_SHAPE, np.uint8)
     embedding = np.zeros_like(pipeline.buffers.embedding)
     for _ in range(frames):
-        one_frame(pipeline)
-        samples.encoder.append(elapsed_ms(lambda: pipeline.encoder.embed(planes, embedding)))
+        pipeline.camera.next(0)
+        samples.path.time(lambda: one_frame(pipeline))
+        samples.encoder.time(lambda: pipeline.encoder.embed(planes, embedding))
         if peer is not None:
-            samples.peer.append(elapsed_ms(peer.infer))
+            samples.peer.time(peer.infer)
     return samples
 
 
 def one_frame(pipeline: Pipeline) -> None:
-    """Throw away what waits, take the next frame through every stage."""
-    pipeline.camera.next(0)
+    """Take the next frame through every stage."""
     before = pipeline.releases
     deadline = time.monotonic() + FRAME_TIMEOUT_S
     while pipeline.releases == before:
@@ -96,33 +114,48 @@ def one_frame(pipeline: Pipeline) -> None:
                 pipeline.on_frame(frame)
 
 
-def elapsed_ms(work: Callable[[], None]) -> float:
-    """How long `work` takes, milliseconds."""
-    start = time.perf_counter_ns()
-    work()
-    return (time.perf_counter_ns() - start) / 1e6
-
-
 def table(timings: Timings, samples: Samples, scale_ms: float, peer: Peer | None) -> str:
     """What is printed: stages and shares, whole path, encoder, peer and ratios."""
     stages = timings.stages_us()
-    arrived_ms = timings.latency_ms(50) or 0.0
-    encoder_ms = float(np.median(samples.encoder))
     lines = [machine(), "", f"{'stage':14}{'p50 us':>10}{'share':>8}"]
     lines += [f"{name:14}{us:10.1f}{us / sum(stages.values()):8.1%}" for name, us in stages.items()]
-    whole_ms = arrived_ms + scale_ms
-    lines += ["", f"{'':40}{'p50 ms':>9}{'p99 ms':>9}"]
-    lines.append(_line(f"scaling from {SIZE[0]} x {SIZE[1]}, CPU", scale_ms, None))
-    lines.append(_line("frame arrived -> signed vector queued", arrived_ms, timings.latency_ms(99)))
-    lines.append(_line("whole path", whole_ms, None))
-    lines.append(_line("encoder alone", encoder_ms, _p99(samples.encoder)))
+    arrived = Row(timings.latency_ms(50), timings.latency_ms(99), median(samples.path.cpu))
+    whole = Row((arrived.p50 or 0.0) + scale_ms, None, arrived.cpu + scale_ms)
+    encoder = row_of(samples.encoder)
+    lines += ["", f"{'milliseconds':40}{'p50':>9}{'p99':>9}{'CPU p50':>9}"]
+    lines.append(f"scaling from {SIZE[0]} x {SIZE[1]}".ljust(40) + str(Row(None, None, scale_ms)))
+    lines.append("frame arrived -> signed vector queued".ljust(40) + str(arrived))
+    lines.append("whole path".ljust(40) + str(whole))
+    lines.append("encoder alone".ljust(40) + str(encoder))
     if peer is not None:
-        peer_ms = float(np.median(samples.peer))
-        lines.append(_line(f"peer alone, input {peer.shape}", peer_ms, _p99(samples.peer)))
-        lines.append(_line("peer / encoder alone, times", peer_ms / encoder_ms, None))
-        lines.append(_line("peer / whole path, times", peer_ms / whole_ms, None))
-    lines.append(f"{len(samples.encoder)} frames at the profile's rate, {THREADS} thread")
+        other = row_of(samples.peer)
+        lines.append(f"peer alone, input {peer.shape}".ljust(40) + str(other))
+        lines.append("peer / encoder alone, times".ljust(40) + str(other.over(encoder)))
+        lines.append("peer / whole path, times".ljust(40) + str(other.over(whole)))
+    lines.append(f"{len(samples.encoder.wall)} frames at the profile's rate, {THREADS} thread")
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Three figures of the table; None where there is none."""
+
+    p50: float | None
+    p99: float | None
+    cpu: float
+
+    def __str__(self) -> str:
+        values = (self.p50, self.p99, self.cpu)
+        return "".join(" " * 9 if value is None else f"{value:9.3f}" for value in values)
+
+    def over(self, other: "Row") -> "Row":
+        """How many times the other."""
+        return Row((self.p50 or 0.0) / (other.p50 or 1.0), None, self.cpu / other.cpu)
+
+
+def row_of(timed: Timed) -> Row:
+    """Median, 99th percentile, and median of the CPU time."""
+    return Row(median(timed.wall), float(np.percentile(timed.wall, 99)), median(timed.cpu))
 
 
 def machine() -> str:
@@ -143,11 +176,3 @@ def _config(models: Path, state: Path) -> EdgeConfig:
         profile=ProfileConfig(path=files.profile),
         state=StateConfig(dir=state),
     )
-
-
-def _line(name: str, p50: float, p99: float | None) -> str:
-    return f"{name:40}{p50:9.3f}" + ("" if p99 is None else f"{p99:9.3f}")
-
-
-def _p99(values: list[float]) -> float:
-    return float(np.percentile(values, 99))

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from edge.camera import open_camera
 
 from calibration.outcomes import Alarm, Replay
 from cloud_bridge.alarm_parameters import alarm_parameters
@@ -26,6 +25,7 @@ from cloud_bridge.alarms import Alarms, Transition
 from cloud_bridge.card import KINDS
 from cloud_bridge.recogniser import MAX_BATCH, Recogniser
 from cloud_bridge.track import Due, Track
+from edge.camera import open_camera
 from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from edge.encoders import open_encoder
 from kernels.reference import ReleaseParameters, Releaser
