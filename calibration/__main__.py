@@ -61,7 +61,8 @@ def _dispatch(words: list[str]) -> int:
 
 def _advice(error: ModuleNotFoundError) -> str:
     if error.name in {"torch", "onnx"}:
-        return f"{error.name} is missing; it comes with: pip install --no-deps -r requirements/train.txt"
+        install = "pip install --no-deps -r requirements/train.txt"
+        return f"{error.name} is missing; it comes with: {install}"
     return str(error)
 
 

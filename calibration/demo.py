@@ -3,7 +3,7 @@
 
 Order: broker, the device's identity, the operator, the bridge, the edge daemon on a bundled clip.
 Results are printed as they are published; a table follows. Whatever happens, Ctrl-C included,
-everything is stopped in reverse order and the temporary folder, with all state and keys, is removed.
+everything is stopped in reverse order and the temporary folder, with state and keys, is removed.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Report:
     headline: str
 
 
-class LinkLost(Exception):  # noqa: N818  it names an event
+class LinkLost(Exception):
     """The connection ended; the reason is for the log. Never leaves this module."""
 
 

@@ -10,17 +10,17 @@ class WireError(Exception):
     """Base of everything that `wire` raises on purpose."""
 
 
-class Malformed(WireError):  # noqa: N818 - named after what happened
+class Malformed(WireError):
     """The bytes are not laid out as SPEC.md says, or a field is out of its range."""
 
 
-class BadSeal(WireError):  # noqa: N818 - named after what happened
+class BadSeal(WireError):
     """The layout is right, but the signature does not belong to these bytes, topic and key."""
 
 
-class BadTopic(WireError):  # noqa: N818 - named after what happened
+class BadTopic(WireError):
     """A topic or one of the names in it is not of the documented form."""
 
 
-class BadProfile(WireError):  # noqa: N818 - named after what happened
+class BadProfile(WireError):
     """A profile cannot be read, or one of its values is out of range."""
