@@ -150,8 +150,10 @@ guint64 lethe_monotonic_ns(void)
 
 guint64 lethe_arrival_ns(GstBuffer *buffer)
 {
-  gpointer arrival = gst_mini_object_get_qdata(GST_MINI_OBJECT_CAST(buffer), arrival_quark);
+  gpointer arrival = NULL;
 
+  if (arrival_quark != 0)
+    arrival = gst_mini_object_get_qdata(GST_MINI_OBJECT_CAST(buffer), arrival_quark);
   return arrival != NULL ? (guint64)(guintptr)arrival : lethe_monotonic_ns();
 }
 
