@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cloud_bridge.alarm_parameters import alarm_parameters
 from cloud_bridge.errors import ConfigError, ModelError
+from wire.events import MODEL_ID
 
 KINDS = ("present", "fall", "down", "fight")
 MAX_STEPS = 10_000  # T; bounds a window's memory
@@ -63,7 +64,7 @@ def _card(data: dict[str, object]) -> Card:
     alarms = {str(key): float(value) for key, value in _table(data.get("alarms", {})).items()}
     alarm_parameters(alarms)
     return Card(
-        model_id=str(data["model_id"]),
+        model_id=_model_id(data["model_id"]),
         profile_ids=frozenset(bytes.fromhex(str(item)) for item in _items(data["profile_ids"])),
         window=_whole("window", data["window"], MAX_STEPS),
         rate_hz=_whole("rate_hz", data["rate_hz"], 100),
@@ -72,6 +73,12 @@ def _card(data: dict[str, object]) -> Card:
         thresholds={kind: _threshold(kind, data["thresholds"]) for kind in KINDS},
         alarms=alarms,
     )
+
+
+def _model_id(value: object) -> str:
+    if not isinstance(value, str) or MODEL_ID.fullmatch(value) is None:
+        raise ValueError(f"model_id must be of the form {MODEL_ID.pattern}")
+    return value
 
 
 def _items(value: object) -> list[object]:

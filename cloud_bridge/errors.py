@@ -27,7 +27,7 @@ class BrokerError(BridgeError):
     """The broker cannot be used with this configuration (waiting would not help)."""
 
 
-class Refused(BridgeError):  # noqa: N818 - an answer, not an error
+class Refused(BridgeError):
     """A message breaks rule `rule` of wire/SPEC.md."""
 
     def __init__(self, rule: int, reason: str) -> None:

@@ -47,7 +47,10 @@ class Publisher:
 
     def announce(self, sensor: Sensor, change: Transition, event: Event) -> None:
         """Make the event durable; `pump` sends it."""
+        dropped = self._outbox.dropped
         self._outbox.record(sensor, change, SensorTopics(*sensor).events, event.to_json())
+        if self._outbox.dropped > dropped:
+            log.error("too many events wait for the broker; dropped %d so far", dropped + 1)
         log.info(
             "%s %s %s (%s), probability %.2f",
             "/".join(sensor),

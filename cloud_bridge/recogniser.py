@@ -16,6 +16,7 @@ from cloud_bridge.errors import ModelError
 
 # Windows per inference; more are cut into several, so that memory does not grow with a burst.
 MAX_BATCH = 64
+ROUNDING = 1e-3  # by which an output may leave 0..1
 
 
 class Recogniser:
@@ -29,7 +30,10 @@ class Recogniser:
         self._check(model_onnx)
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """batch (B, T, K+1) float32  ->  (B, 4) float32, one probability for each of KINDS."""
+        """batch (B, T, K+1) float32  ->  (B, 4) float32, one probability for each of KINDS.
+
+        Raises ModelError if the network gives anything else.
+        """
         parts = [
             self._run(np.ascontiguousarray(batch[first : first + MAX_BATCH]))
             for first in range(0, len(batch), MAX_BATCH)
@@ -38,7 +42,11 @@ class Recogniser:
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         results: Any = self._request.infer({"window": batch})
-        return np.array(results["probabilities"], np.float32)
+        found = np.array(results["probabilities"], np.float32)
+        # Written so that NaN, which compares false, is noticed too.
+        if not np.all((found >= -ROUNDING) & (found <= 1 + ROUNDING)):
+            raise ModelError(f"{self.card.model_id}: its outputs are no probabilities")
+        return np.clip(found, 0, 1)
 
     def _check(self, model: Path) -> None:
         """Two windows through the network: a wrong shape is noticed here, not in the night."""
@@ -53,8 +61,6 @@ class Recogniser:
             raise ModelError(f"{model}: takes windows {wanted}, the card says {shape}")
         if out.shape != (2, len(KINDS)):
             raise ModelError(f"{model}: gives {out.shape} for two windows, not (2, {len(KINDS)})")
-        if not (np.all(out >= 0) and np.all(out <= 1)):
-            raise ModelError(f"{model}: its outputs are no probabilities")
 
 
 def _partial_shape(shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - the engine ships no types

@@ -76,6 +76,7 @@ class Service:
 
     def _turn(self) -> None:
         batch = self._inbox.take(RECEIVE_MAXIMUM, WAIT_S)
+        self._tally.note_dropped(self._inbox.dropped)
         admitted = [item for message in batch if (item := self._admit(message)) is not None]
         self._freshness.commit()  # before anything is used
         self._connection.acknowledge(batch)

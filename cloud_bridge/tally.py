@@ -7,6 +7,7 @@ topic, is counted under one common heading. Per heading and rule one line is log
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -33,6 +34,7 @@ class Tally:
         }
         self._admitted: Counter[Sensor] = Counter()
         self._clock = clock
+        self._dropped = (-math.inf, 0)  # when told, how many
         self._told: dict[tuple[Sensor, int], tuple[float, int]] = {}
 
     def admitted(self, sensor: Sensor) -> int:
@@ -62,6 +64,14 @@ class Tally:
         counts[refused.rule] += 1
         self._tell(sensor, refused, counts[refused.rule])
 
+    def note_dropped(self, count: int) -> None:
+        """So many messages have been dropped for lack of room since the start."""
+        now = self._clock()
+        told_at, told_count = self._dropped
+        if count > told_count and now - told_at >= LOG_EVERY_S:
+            self._dropped = (now, count)
+            log.warning("no room for %d messages, %d in all", count - told_count, count)
+
     def _heading(self, topic: str) -> Sensor:
         try:
             topics = parse_vectors(topic)
@@ -72,7 +82,7 @@ class Tally:
 
     def _tell(self, sensor: Sensor, refused: Refused, count: int) -> None:
         now = self._clock()
-        told_at, told_count = self._told.get((sensor, refused.rule), (-LOG_EVERY_S, 0))
+        told_at, told_count = self._told.get((sensor, refused.rule), (-math.inf, 0))
         if now - told_at < LOG_EVERY_S:
             return
         self._told[sensor, refused.rule] = (now, count)

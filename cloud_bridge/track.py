@@ -63,8 +63,5 @@ class Track:
 
     def conclude(self, due: Due, verdict: NDArray[np.float32]) -> list[Transition]:
         """Verdict: (4,) probabilities of KINDS for the window in `due`."""
-        self.probabilities = {
-            kind: min(1.0, max(0.0, float(value)))
-            for kind, value in zip(KINDS, verdict, strict=True)
-        }
+        self.probabilities = dict(zip(KINDS, verdict.tolist(), strict=True))
         return self.alarms.step(due.time_s, self.probabilities, due.span)

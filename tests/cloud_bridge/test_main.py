@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from calibration.broker import Broker
 from cloud_bridge import __main__ as command
-from tests.cloud_bridge.peer import Bridge, Peer, wait_for
+from tests.cloud_bridge.peer import PATIENCE_S, Bridge, Peer, wait_for
 from tests.cloud_bridge.scene import make_senders, vector, write_config
 from wire.events import SensorState
 
@@ -124,6 +125,24 @@ def test_a_state_directory_that_cannot_be_used_is_status_1(tmp_path, capsys):
     (tmp_path / "state").write_text("a file")
     assert command.main(["run", "--config", str(path)]) == 1
     assert "state_directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_waits_for_a_broker_that_is_away_and_can_be_stopped_meanwhile(tmp_path, number):
+    log = tmp_path / "log"
+    arguments = ["run", "--config", str(write_config(tmp_path, LOCAL))]
+    with log.open("wb") as file:
+        bridge = subprocess.Popen(
+            [sys.executable, "-c", RUN, *arguments],
+            stderr=file,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    wait_for(lambda: "no connection to localhost:1: " in log.read_text(), "a line in the log")
+    assert bridge.poll() is None
+    bridge.send_signal(number)
+    assert bridge.wait(PATIENCE_S) == 0
+    assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "--fast"]])

@@ -49,6 +49,13 @@ def test_what_was_returned_is_not_overwritten_by_the_next_call(model):
     assert np.allclose(kept, expected(batch), atol=1e-5)
 
 
+def test_what_is_no_probability_stops_it(model):
+    batch = windows(2)
+    batch[1, 3, 2] = np.nan
+    with pytest.raises(ModelError, match="no probabilities"):
+        Recogniser(*model).infer(batch)
+
+
 def test_a_network_of_another_shape_is_refused(model, tmp_path):
     card = tmp_path / "card.json"
     card.write_text(json.dumps({**card_values(), "released_dim": DIM + 1}))
@@ -69,6 +76,8 @@ def test_a_missing_or_broken_network_is_refused(model, tmp_path):
     "changed",
     [
         {"kinds": ["fall", "present", "down", "fight"]},
+        {"model_id": "a model"},
+        {"model_id": 7},
         {"window": 0},
         {"window": True},
         {"window": 10**9},

@@ -63,3 +63,12 @@ def test_control_a_line_comes_again_after_a_while_and_tells_how_many(tally, cloc
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
     assert "home/device-1/hall: rule 4 (seal): seal; 10 since the last line, 11 in all" in lines[1]
+
+
+def test_dropped_messages_are_told_now_and_then(tally, clock, caplog):
+    for number in range(1000):
+        clock.now = number / 1000 * 1.5 * LOG_EVERY_S
+        tally.note_dropped(number)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "no room for 1 messages, 1 in all"
+    assert len(lines) == 2
