@@ -5,6 +5,8 @@ Fold by fold: train without the held-out group, quantise, and send the held-out 
 deployed path (INT8 engine, integer release with real noise, recogniser, alarms). The outcomes of
 all folds are pooled, so every clip is judged once by a model that knew neither its people nor its
 camera. The trunk is trained once per fold, at the first cap; projection and recogniser at each cap.
+A fold and cap whose models are in the output folder already is judged without training again, so a
+run that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -71,17 +73,23 @@ def run(args: argparse.Namespace) -> int:
 def _fold(
     args: argparse.Namespace, fold: int, train: Sequence[Footage], held: Sequence[Clip]
 ) -> list[tuple[float, list[Outcome]]]:
+    folders = {cap: args.out / f"fold{fold}-bits{cap:g}" for cap in args.caps}
+    missing = [cap for cap in args.caps if not (folders[cap] / "profile.json").exists()]
+    if missing:
+        _train_fold(args, fold, train, {cap: folders[cap] for cap in missing})
+    return [(cap, _judge(folders[cap], held, args.repeat)) for cap in args.caps]
+
+
+def _train_fold(
+    args: argparse.Namespace, fold: int, train: Sequence[Footage], folders: dict[float, Path]
+) -> None:
     model = load_model(args.start) if args.start else Model()
     groups = grouped(train)
     fit_trunk(model, groups, recipe_of(args, args.bits))
-    results = []
-    for cap in args.caps:
+    for cap, folder in folders.items():
         fit_head(model, groups, recipe_of(args, cap))
-        folder = args.out / f"fold{fold}-bits{cap:g}"
         save_model(model, folder / "model.pt")
         ship(model, [f.planes for f in train], folder, name=f"fold-{fold}-{cap:g}", bits=cap)
-        results.append((cap, _judge(folder, held, args.repeat)))
-    return results
 
 
 def _judge(folder: Path, held: Sequence[Clip], draws: int) -> list[Outcome]:
