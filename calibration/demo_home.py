@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,11 @@ def write_bridge(folder: Path, broker: Broker, models: Models, public_key: str) 
         folder / "bridge.toml",
         {"state_directory": str(folder / "bridge-state")},
         {
-            "broker": {"url": broker.url, **_certificates(own, ("ca", "certificate", "key"))},
+            "broker": {
+                "url": broker.url,
+                "client_id": f"bridge-{secrets.token_hex(8)}",
+                **_certificates(own, ("ca", "certificate", "key")),
+            },
             "stream": {"state_every_s": STATE_EVERY_S},
             **models.bridge,
         },

@@ -9,6 +9,8 @@ import time
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from calibration.broker import Broker, BrokerError, with_setting
 from calibration.pki import Authority
@@ -20,22 +22,32 @@ NOT_AUTHORISED = 135  # MQTT 5, table 2-6
 class Client:
     """One MQTT 5 client that keeps what it hears."""
 
-    def __init__(self, broker, name):
+    def __init__(self, broker, name, session=""):
+        """`session` is a client id under which the broker keeps what is missed."""
         self.heard = []
+        self.session_present = False
         self._acks = {}
         self._news = threading.Condition()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=session, protocol=mqtt.MQTTv5
+        )
         paths = broker.client(name)
         self._client.tls_set(
             ca_certs=str(paths.ca), certfile=str(paths.cert), keyfile=str(paths.key)
         )
-        self._client.on_connect = lambda *_: self._note("connected", 0)
+        self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.on_publish = lambda _c, _u, mid, reason, _p: self._note(mid, reason.value)
         self._client.on_subscribe = lambda _c, _u, mid, _r, _p: self._note(mid, 0)
-        self._client.connect("localhost", broker.port)
+        kept = Properties(PacketTypes.CONNECT)
+        kept.SessionExpiryInterval = 600 if session else 0
+        self._client.connect("localhost", broker.port, clean_start=not session, properties=kept)
         self._client.loop_start()
         self._wait_for("connected")
+
+    def _on_connect(self, _client, _userdata, flags, _reason, _properties):
+        self.session_present = flags.session_present
+        self._note("connected", 0)
 
     def _note(self, key, value):
         with self._news:
@@ -203,6 +215,21 @@ def test_retained_messages_outlive_a_restart_and_nothing_outlives_close():
     assert not folder.exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+
+
+def test_a_stolen_session_reveals_nothing(broker, operator):
+    """A device that takes the bridge's client id gets its session, but none of its messages."""
+    body = f"secret {time.time()}".encode()
+    with Client(broker, "bridge", session="kept") as bridge:
+        bridge.subscribe("lethe/v1/+/+/+/vectors")
+    with Client(broker, "device-1") as device:
+        device.publish("lethe/v1/home/device-1/door/vectors", body)
+        with Client(broker, "device-2", session="kept") as thief:
+            assert thief.session_present
+            device.publish("lethe/v1/home/device-1/door/vectors", body + b" live")
+            assert operator.hears(body + b" live")
+            time.sleep(0.5)  # the operator has both already; this is the thief's chance
+            assert not thief.heard
 
 
 def test_keys_are_for_the_owner_only(broker):
