@@ -115,10 +115,11 @@ def augment(planes: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDAr
     a, b = scale * mirror, scale
     move = np.array([[a, 0, (1 - a) * w / 2 + dx], [0, b, (1 - b) * h / 2 + dy]])
     motion, shape = np.exp(rng.normal(0.0, GAIN_SPREAD, 2))
+    gains = np.array([motion, motion, shape], np.float32)
     out = np.empty_like(planes)
     for frame, target in zip(planes, out, strict=True):
         moved = cv2.warpAffine(np.ascontiguousarray(frame.transpose(1, 2, 0)), move, (w, h))
-        target[:] = cv2.multiply(moved, (motion, motion, shape, 1.0)).transpose(2, 0, 1)
+        target[:] = np.minimum(moved * gains, 255.0).transpose(2, 0, 1)
     return out
 
 
