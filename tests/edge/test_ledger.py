@@ -58,6 +58,12 @@ def charge(ledger, tick_s):
     return level
 
 
+def charge_until(ledger, deadline):
+    for tick in itertools.count():
+        assert time.monotonic() < deadline
+        ledger.charge(tick * 0.1)
+
+
 def crash(ledger):
     """Leave the file as SIGKILL would: nothing more is written."""
     wait_for_block(ledger)
@@ -266,11 +272,8 @@ def test_a_disk_that_refuses_ends_the_run(tmp_path, clock, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("os.fdatasync", refuse)
-    deadline = time.monotonic() + TIMEOUT_S
     with pytest.raises(LedgerError, match="Input/output"):
-        for tick in itertools.count():
-            assert time.monotonic() < deadline
-            ledger.charge(tick * 0.1)
+        charge_until(ledger, time.monotonic() + TIMEOUT_S)
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 1000)), max_size=60))
