@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped broker configuration: who gets in, who may write what, what survives a restart."""
 
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -230,6 +232,23 @@ def test_a_stolen_session_reveals_nothing(broker, operator):
             assert operator.hears(body + b" live")
             time.sleep(0.5)  # the operator has both already; this is the thief's chance
             assert not thief.heard
+
+
+def test_mosquitto_sub_reads_as_the_operator(broker):
+    program = shutil.which("mosquitto_sub")
+    if program is None:
+        pytest.skip("mosquitto_sub is not installed (package mosquitto-clients)")
+    with Client(broker, "device-1") as device:
+        device.publish("lethe/v1/home/device-1/status", b"here I am", retain=True)
+        paths = broker.client("operator")
+        certificates = ["--cafile", paths.ca, "--cert", paths.cert, "--key", paths.key]
+        where = ["-h", "localhost", "-p", str(broker.port), "-V", "mqttv5"]
+        topic = ["-t", "lethe/v1/home/+/status", "-v", "-C", "1", "-W", "20"]
+        done = subprocess.run(
+            [program, *where, *certificates, *topic], capture_output=True, timeout=60, check=True
+        )
+        device.publish("lethe/v1/home/device-1/status", b"", retain=True)
+    assert done.stdout == b"lethe/v1/home/device-1/status here I am\n"
 
 
 def test_keys_are_for_the_owner_only(broker):
