@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.data import Clip, DataError, load_labels
+from calibration.folds import FOLDS, split
 from calibration.metrics import Bounds
 from calibration.outcomes import KINDS, PHASES, Replay, summarise
 from calibration.replay import LEVEL, Models, ReplayError, Station, window_bits
@@ -53,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="SET[/SCENE]", help="evaluate these clips only"
     )
+    parser.add_argument(
+        "--fold", type=int, choices=range(FOLDS), help="only what training with this fold left out"
+    )
     parser.add_argument("--repeat", type=int, default=1, metavar="R", help="draws of the noise")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
 
@@ -64,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.json.parent.is_dir():
         raise DataError(f"{args.json.parent}: no such folder")
     models = shipped_models(args.models, args.profile)
-    clips = choose(load_labels(args.data), args.only)
+    listed = load_labels(args.data)
+    clips = choose(listed if args.fold is None else split(listed, args.fold)[1], args.only)
     with closing(Station(models)) as station:
         described = describe(station)
     outcomes = list(_progress(replay_all(models, clips, args.repeat, args.workers), len(clips)))
