@@ -72,6 +72,7 @@ class Connection:
 
     def stop(self) -> None:
         """Say goodbye; the session stays at the broker."""
+        self._inbox.close()  # else the network thread might wait for room for ever
         self._client.disconnect()
         self._client.loop_stop()
 

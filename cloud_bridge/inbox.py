@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bounded queue between the network thread and the loop.
 
-The broker holds back acknowledged delivery (QoS 1) beyond `RECEIVE_MAXIMUM` unanswered
-messages, so devices' vectors find room here by construction. What was sent without
-acknowledgement gets a small share and is dropped and counted beyond it: a flood costs neither
-memory nor vectors.
+What was sent with acknowledgement (QoS 1: every vector of a device) is never dropped: when the
+queue is full the network thread waits, so the broker has to, by TCP. Receive Maximum alone
+would not do; Mosquitto 2.0.11 exceeds it under load. What was sent without acknowledgement
+gets a small share and is dropped and counted beyond it. A flood costs neither memory nor
+vectors.
 """
 
 import threading
@@ -37,6 +38,7 @@ class Inbox:
         self._waiting: deque[Received] = deque()
         self._changed = threading.Condition()
         self._dropped = 0
+        self._closed = False
 
     @property
     def dropped(self) -> int:
@@ -44,19 +46,29 @@ class Inbox:
         return self._dropped
 
     def put(self, message: Received) -> None:
-        """Queue, or drop and count."""
-        limit = CAPACITY if message.qos else UNACKNOWLEDGED_SHARE
+        """Queue; wait for room, or drop and count if nobody awaits an acknowledgement."""
         with self._changed:
-            if len(self._waiting) >= limit:
+            if message.qos:
+                self._changed.wait_for(self._has_room_or_closed)
+                # Closed: unacknowledged, it will be sent again to the next process.
+            elif len(self._waiting) >= UNACKNOWLEDGED_SHARE:
                 self._dropped += 1
                 return
-            self._waiting.append(message)
-            self._changed.notify()
+            if not self._closed:
+                self._waiting.append(message)
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Take nothing more and hold nobody up; must precede the end of the connection."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def forget_redelivered(self) -> None:
         """The broker resumes our session: it sends everything unanswered again."""
         with self._changed:
             self._waiting = deque(message for message in self._waiting if not message.qos)
+            self._changed.notify_all()
 
     def take(self, limit: int, timeout_s: float) -> list[Received]:
         """Up to `limit` messages in order; waits for the first, then briefly for more."""
@@ -67,4 +79,9 @@ class Inbox:
             while len(self._waiting) < limit and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
             count = min(limit, len(self._waiting))
-            return [self._waiting.popleft() for _ in range(count)]
+            taken = [self._waiting.popleft() for _ in range(count)]
+            self._changed.notify_all()
+            return taken
+
+    def _has_room_or_closed(self) -> bool:
+        return self._closed or len(self._waiting) < CAPACITY

@@ -118,6 +118,7 @@ class Service:
 
     def _close(self) -> None:
         """Tell that nobody listens any more, wait briefly for answers, close the files."""
+        self._inbox.close()
         until = time.monotonic() + GOODBYE_S
         left = self._states.farewell(time.time())
         while self._connection.connected and time.monotonic() < until:

@@ -41,11 +41,35 @@ def test_a_flood_without_acknowledgement_is_dropped_and_leaves_room():
     assert len(inbox.take(1000, 0)) == UNACKNOWLEDGED_SHARE + 1
 
 
-def test_nothing_grows_beyond_the_capacity():
+def test_a_full_queue_holds_up_the_sender_and_drops_nothing():
+    inbox, count = Inbox(), 3 * CAPACITY
+    sender = threading.Thread(
+        target=lambda: [inbox.put(message(number)) for number in range(count)], daemon=True
+    )
+    sender.start()
+    found = []
+    while len(found) < count:
+        batch = inbox.take(100, 30)
+        assert batch
+        assert len(inbox._waiting) <= CAPACITY
+        found += [item.mid for item in batch]
+    sender.join(30)
+    assert found == list(range(count))
+    assert inbox.dropped == 0
+
+
+def test_closing_lets_a_waiting_sender_go():
     inbox = Inbox()
-    for number in range(CAPACITY + 5):
+    for number in range(CAPACITY):
         inbox.put(message(number))
-    assert inbox.dropped == 5
+    sender = threading.Thread(target=inbox.put, args=[message(CAPACITY)], daemon=True)
+    sender.start()
+    sender.join(0.2)
+    assert sender.is_alive()  # the control: it does wait
+    inbox.close()
+    sender.join(30)
+    assert not sender.is_alive()
+    assert len(inbox._waiting) == CAPACITY
 
 
 def test_what_the_broker_sends_again_is_forgotten():
