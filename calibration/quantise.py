@@ -93,8 +93,16 @@ class Drift:
     median: float
 
 
-def export(module: nn.Module, example: torch.Tensor, names: tuple[str, str], path: Path) -> None:
-    """Write a network as ONNX with a free first dimension; names = (input, output)."""
+def export(
+    module: nn.Module,
+    example: torch.Tensor,
+    names: tuple[str, str],
+    path: Path,
+    *,
+    free_batch: bool,
+) -> None:
+    """Write a network as ONNX; names = (input, output). A device's shapes are all fixed."""
+    axes = {name: {0: "batch"} for name in names} if free_batch else None
     module.eval()
     torch.onnx.export(
         module,
@@ -103,7 +111,7 @@ def export(module: nn.Module, example: torch.Tensor, names: tuple[str, str], pat
         input_names=[names[0]],
         output_names=[names[1]],
         opset_version=OPSET,
-        dynamic_axes={names[0]: {0: "batch"}, names[1]: {0: "batch"}},
+        dynamic_axes=axes,
         dynamo=False,
     )
 
@@ -113,7 +121,8 @@ def quantise_encoder(model: Model, planes: npt.NDArray[np.uint8], path: Path) ->
     with tempfile.TemporaryDirectory() as folder:
         float_path = Path(folder) / "float.onnx"
         example = torch.zeros(1, PLANES, CANVAS_H, CANVAS_W, dtype=torch.uint8)
-        export(_FromBytes(model.encoder), example, ("planes", "embedding"), float_path)
+        names = ("planes", "embedding")
+        export(_FromBytes(model.encoder), example, names, float_path, free_batch=False)
         quantize_static(
             float_path,
             path,
@@ -176,7 +185,8 @@ def write_recogniser(model: Model, profile: Profile, name: str, folder: Path) ->
     """Write recogniser.onnx; its card keeps thresholds that were tuned before, if there are any."""
     example = torch.zeros(1, RECOGNISER_WINDOW, RELEASED_DIM + 1)
     path = folder / "recogniser.onnx"
-    export(LastStep(model.recogniser), example, ("window", "probabilities"), path)
+    names = ("window", "probabilities")
+    export(LastStep(model.recogniser), example, names, path, free_batch=True)
     card_path = folder / "recogniser.json"
     card: dict[str, Any] = json.loads(card_path.read_text()) if card_path.exists() else {}
     card |= {
