@@ -2,8 +2,10 @@
 """The encoder on a CPU, by OpenVINO.
 
 Order of `embed`: copy the planes into our own locked input memory, infer, copy the embedding out,
-zero input and output. The engine works on our memory directly, so no other copy of either exists.
-Its activations are overwritten by every frame; `close` drops them.
+zero input and output, give the engine's activations back. The engine works on our memory directly,
+so no other copy of input or output exists. Activations cannot be zeroed from here; given back to
+the C library, they are overwritten by it (see `edge.hygiene`), and the engine asks for new memory
+at the next frame, which costs less than can be measured beside the inference.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class OpenVinoEncoder:
         self._arena = Arena(4 * self.dim + int(np.prod(INPUT_SHAPE)) + 4096)
         self._input = self._arena.array(INPUT_SHAPE, np.uint8)
         self._output = self._arena.array((1, self.dim), np.float32)
+        self._compiled: Any = compiled
         self._request: Any = compiled.create_infer_request()
         self._request.set_tensor(INPUT_NAME, openvino.Tensor(self._input, shared_memory=True))
         self._request.set_tensor(OUTPUT_NAME, openvino.Tensor(self._output, shared_memory=True))
@@ -42,14 +45,15 @@ class OpenVinoEncoder:
             raise UseAfterWipe("this encoder is closed")
         try:
             self._input[0] = planes
-            self._request.infer()
+            self._request.infer(share_outputs=True)  # without it the result is copied
             out[:] = self._output[0]
         finally:
             self._arena.wipe()
+            self._compiled.release_memory()
 
     def close(self) -> None:
-        """Drop the engine's request with its activations, wipe and unmap our memory."""
-        self._request = None
+        """Drop the engine's request and network, wipe and unmap our memory."""
+        self._request = self._compiled = None
         self._arena.close()
 
 
