@@ -62,6 +62,8 @@ def _compile(model: Path, threads: int) -> Any:  # noqa: ANN401  the engine ship
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": str(threads),
+        # Pinned to a core, the thread would wait for whoever else uses that core: p99 x 10 to 100.
+        "ENABLE_CPU_PINNING": "NO",
     }
     if not model.is_file():
         raise EncoderError(f"there is no model at {model}")
