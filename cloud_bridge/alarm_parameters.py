@@ -16,6 +16,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "smoothing_s": (0.0, 10.0),
     "hysteresis": (0.1, 1.0),
     "fall_memory_s": (0.5, 20.0),
+    "fall_from_down": (0.0, 1.0),
     "fall_excess_s": (0.1, 30.0),
     "fight_hold_s": (0.0, 30.0),
     "fight_excess_s": (0.1, 30.0),
@@ -37,6 +38,7 @@ class AlarmParameters:
     smoothing_s: float = 0.5  # time constant of the exponential smoothing
     hysteresis: float = 0.7  # a state ends below this part of the threshold that began it
     fall_memory_s: float = 4.0  # time constant with which a peak of `fall` fades
+    fall_from_down: float = 0.0  # weight with which `down`, newly risen, counts as `fall`
     fall_excess_s: float = 1.5  # of `down` above its confirm threshold: confirms a fall
     fight_hold_s: float = 1.0  # `fight` above its suspect threshold: suspects a fight
     fight_excess_s: float = 1.5  # of `fight` above its confirm threshold: confirms a fight

@@ -111,7 +111,11 @@ class Rise:
 
 
 class FallSignal:
-    """Suspected by `fall`, or by a weaker `fall` followed by `down`; confirmed by `down`."""
+    """Suspected by `fall` or by what makes it likely, confirmed by `down` that lasts.
+
+    Likely makes it a weaker `fall` followed by `down`, and, as far as `fall_from_down` says,
+    `down` newly risen.
+    """
 
     def __init__(self, fall: Threshold, down: Threshold, parameters: AlarmParameters) -> None:
         self._suspect, self._parameters = fall.suspect, parameters
@@ -125,7 +129,8 @@ class FallSignal:
         """`down` is the person's state; someone who already lies there cannot fall."""
         p = self._parameters
         self._peak = max(now.fall, self._peak * math.exp(-now.passed_s / p.fall_memory_s))
-        score = max(now.fall, math.sqrt(self._peak * now.down))
+        risen = p.fall_from_down * now.down
+        score = max(now.fall, math.sqrt(self._peak * now.down), risen)
         lying = down.on and down.lasted_s > 2 * p.fall_memory_s
         start = score >= self._suspect and not lying
         if is_open:

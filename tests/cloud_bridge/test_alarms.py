@@ -150,6 +150,13 @@ def test_person_down_began_when_the_person_went_down():
     assert confirmed == pytest.approx(AlarmParameters().down_limit_s, abs=1)
 
 
+def test_a_place_without_beds_may_take_any_going_down_for_a_fall():
+    scenes = [(5, QUIET), (12, LYING), (12, QUIET)]
+    assert phases(play(Alarms(THRESHOLDS, SHORT), *scenes), "fall") == []
+    bold = dataclasses.replace(SHORT, fall_from_down=0.8)
+    assert phases(play(Alarms(THRESHOLDS, bold), *scenes), "fall") == FALL
+
+
 def test_unseen_time_is_no_evidence():
     alarms = Alarms(THRESHOLDS, SHORT)
     play(alarms, (5, QUIET), (1, FALLING), (1, DOWN))
