@@ -91,12 +91,15 @@ class _Average:
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._modules = modules
         self._shadow = [copy.deepcopy(m.state_dict()) for m in modules]
+        self._updates = 0
 
     def update(self) -> None:
+        self._updates += 1
+        keep = min(EMA, self._updates / (self._updates + 10))  # a short run forgets its start too
         for module, shadow in zip(self._modules, self._shadow, strict=True):
             for name, value in module.state_dict().items():
                 if value.dtype.is_floating_point:
-                    shadow[name].lerp_(value, 1.0 - EMA)
+                    shadow[name].lerp_(value, 1.0 - keep)
                 else:
                     shadow[name].copy_(value)
 
