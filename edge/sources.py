@@ -5,7 +5,7 @@
     v4l2:/dev/video0               a USB camera
     rtsp://user:password@host/...  a network camera
     /some/file.mp4                 a recording, played at its own speed
-    test:  test:ball               a moving pattern, for trying out
+    test:  test:snow               a pattern, a moving ball if none is named
 
 What a user wrote is never pasted into a pipeline's description: it is set as a property of the
 element called "source", so that no character of it can mean something to the parser. A password is
@@ -45,6 +45,8 @@ DECODE_ON_JETSON = DECODE.replace("force-sw-decoders=true", "force-sw-decoders=f
 # The newest frame wins; the sink keeps no frame for anybody to look at later.
 NEWEST_SINK = "appsink name=sink sync=false max-buffers=1 drop=true enable-last-sample=false"
 EVERY_SINK = "appsink name=sink sync=false max-buffers=1 drop=false enable-last-sample=false"
+
+TEST_PATTERNS = ("ball", "circular", "smpte", "snow", "black")
 
 PACKAGES = {
     "appsink": "gstreamer1.0-plugins-base",
@@ -137,8 +139,8 @@ def _rtsp(uri: str) -> Source:
 
 
 def _test(pattern: str) -> Source:
-    if not re.fullmatch(r"[a-z0-9-]*", pattern):
-        raise CameraError("a test pattern is written test: or test:ball")
+    if pattern and pattern not in TEST_PATTERNS:
+        raise CameraError(f"a test pattern is one of {', '.join(TEST_PATTERNS)}")
     head = "videotestsrc name=source is-live=true ! video/x-raw,width=640,height=480,framerate=30/1"
     return Source(f"test:{pattern}", head, {"pattern": pattern or "ball"}, live=True)
 

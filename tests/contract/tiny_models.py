@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def tiny_encoder(path: Path, dim: int = 64, *, seed: int = 7, input_name: str = 
     x = graph.add("Cast", [input_name], to=TensorProto.FLOAT)
     x = graph.add("Mul", [x, graph.constant(np.float32(1 / 255))])
     x = graph.quantised(x, 1 / 127)
-    for inputs, outputs in zip(CHANNELS, CHANNELS[1:], strict=False):
+    for inputs, outputs in pairwise(CHANNELS):
         weights = graph.weights(random.integers(-127, 128, (outputs, inputs, 3, 3)), 0.004)
         x = graph.add("Conv", [x, weights], strides=[2, 2], pads=[1, 1, 1, 1])
         x = graph.quantised(graph.add("Relu", [x]), 0.02)
