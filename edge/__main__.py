@@ -28,7 +28,8 @@ EXAMPLES = """\
 sources (--source, or `source` in [camera]):
   csi:0                              a camera on the board's connector (Jetson)
   v4l2:/dev/video0                   a USB camera
-  rtsp://user:password@host/stream   a network camera; the password is never logged
+  rtsp://user:password@host/stream   a network camera; never logged, but a command line can be
+                                     read by others: put a password into the file instead
   clip.mp4                           a file, played at its own speed
   test:                              a moving test pattern
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import os
 import sys
 import time
@@ -50,6 +51,8 @@ KEY_NAME, EPOCH_NAME, LEDGER_NAME, OUTBOX_NAME = "device.key", "epoch", "ledger"
 SWITCH_INTERVAL_S = 0.0005  # how long another thread may keep a frame waiting for the interpreter
 ARENA_BYTES = 1 << 20  # planes, embedding, vector, key and the scratch of both
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -77,32 +80,37 @@ def run(config: EdgeConfig, supervisor: Supervisor, *, until_eos: bool) -> dict[
             reporter = Reporter(pipeline)
             publisher = Publisher(link, books.outbox, reporter.status)
             stack.callback(publisher.stop)
-            _settle()
             publisher.start()
             supervisor.ready()
-            _serve(pipeline, publisher, supervisor, reporter, until_eos=until_eos)
+            _announce(pipeline, books.profile)
+            _serve(pipeline, publisher, supervisor, until_eos)
         supervisor.close()
         publisher.stop()
         return reporter.summary()
 
 
-def _serve(
-    pipeline: Pipeline,
-    publisher: Publisher,
-    supervisor: Supervisor,
-    reporter: Reporter,
-    *,
-    until_eos: bool,
-) -> None:
+def _serve(pipeline: Pipeline, publisher: Publisher, supervisor: Supervisor, eos: bool) -> None:
+    line = Reporter(pipeline).line
+
     def stopped() -> bool:
-        return supervisor.stopped() or (until_eos and pipeline.camera.ended)
+        return supervisor.stopped() or (eos and pipeline.camera.ended)
 
     def each_turn() -> None:
         publisher.notify()
         publisher.check()
-        supervisor.turn(pipeline.queued_ns, reporter.line)
+        supervisor.turn(pipeline.queued_ns, line)
 
     pipeline.run(stopped, each_turn)
+
+
+def _announce(pipeline: Pipeline, profile: Profile) -> None:
+    topics, most = pipeline.topics, pipeline.ledger.caps
+    log.info(
+        "%s/%s/%s, epoch %d, profile %s %s, at most %g bits per %d s, %g an hour, %g a day",
+        *(topics.site, topics.device, topics.sensor, pipeline.sequence.epoch),
+        *(profile.name, profile.id.hex()),
+        *(most.window_bits, most.window_s, most.hour_bits, most.day_bits),
+    )
 
 
 def open_books(config: EdgeConfig, stack: ExitStack) -> Books:
@@ -133,15 +141,17 @@ def open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack
         raise ConfigError(
             f"the model makes {encoder.dim} values, the profile expects {profile.embedding_dim}"
         )
+    releaser = eyes.enter_context(closing(_releaser(profile, memory)))
+    _settle()  # before the first frame, which would have to wait for it
     return Pipeline(
         desensitiser=desensitiser,
         encoder=encoder,
+        releaser=releaser,
         buffers=Buffers(
             planes=memory.array((PLANES, CANVAS_H, CANVAS_W), np.uint8),
             embedding=memory.array((profile.embedding_dim,), np.float32),
             vector=memory.array((profile.released_dim,), np.int16),
         ),
-        releaser=eyes.enter_context(closing(_releaser(profile, memory))),
         ledger=books.ledger,
         signer=books.signer,
         outbox=books.outbox,

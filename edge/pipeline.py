@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from edge.desensitise import Desensitiser
 from edge.encoders import Encoder
+from edge.frame import Frame
 from edge.ledger import Ledger
 from edge.outbox import Outbox
 from edge.sequence import Sequence
@@ -31,7 +32,7 @@ from wire.message import Signer, VectorMessage
 from wire.topics import SensorTopics
 
 if TYPE_CHECKING:
-    from edge.camera import Camera, Frame  # at run time this would import GStreamer
+    from edge.camera import Camera  # at run time this would import GStreamer
 
 STAGES = ("capture", "desensitise", "encode", "ledger", "release", "seal", "queue")
 

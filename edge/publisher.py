@@ -52,7 +52,9 @@ class Publisher:
         os.eventfd_write(self._wake, 1)
 
     def stop(self, flush_s: float = 2.0) -> None:
-        """Say goodbye, flush what can be flushed in this time, leave the rest in the outbox."""
+        """Say goodbye, flush what this time allows, leave the rest in the outbox. Idempotent."""
+        if self._stop_by is not None:
+            return
         self._stop_by = time.monotonic() + flush_s
         self.notify()
         self._thread.join(flush_s + 0.5)  # a thread stuck in a connection attempt dies with us

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is decided when the rooms are opened: caps, the right model, fresh secret noise."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.config import (
+    CameraConfig,
+    EncoderConfig,
+    PrivacyConfig,
+    ProfileConfig,
+    StateConfig,
+    load_config,
+)
+from edge.daemon import caps, fill_with_randomness, load_profile, open_books, open_pipeline
+from edge.errors import ConfigError
+from edge.ledger import SLACK
+from tests.edge.stages import tiny_profile, write_models
+
+
+def config_for(folder):
+    model, profile = write_models(folder)
+    return replace(
+        load_config(None),
+        camera=CameraConfig("test:"),
+        encoder=EncoderConfig(model=model),
+        profile=ProfileConfig(path=profile),
+        state=StateConfig(dir=folder / "state"),
+    )
+
+
+def test_caps_follow_the_profile_and_may_only_be_lowered():
+    profile = tiny_profile(window_cap_bits=16.0)
+    free = caps(profile, PrivacyConfig())
+    assert free.window_bits == 16.0
+    assert free.hour_bits == pytest.approx(1800 * 16.0 * SLACK)
+    assert free.day_bits == pytest.approx(24 * free.hour_bits)
+    lower = caps(profile, PrivacyConfig(window_bits=8.0, day_bits=100.0))
+    assert (lower.window_bits, lower.day_bits) == (8.0, 100.0)
+    assert lower.hour_bits == pytest.approx(free.hour_bits / 2)
+    for key in ("window_bits", "hour_bits", "day_bits"):
+        with pytest.raises(ConfigError, match=f"{key} must be at most"):
+            caps(profile, PrivacyConfig(**{key: 1e6}))
+
+
+def test_a_profile_goes_with_its_model_only(tmp_path):
+    model, profile = write_models(tmp_path)
+    assert load_profile(profile, model).name == "tiny"
+    for missing, named in ((tmp_path / "x", model), (profile, tmp_path / "y")):
+        with pytest.raises(ConfigError, match="No such file"):
+            load_profile(missing, named)
+    model.write_bytes(b"another")
+    with pytest.raises(ConfigError, match="made for another model"):
+        load_profile(profile, model)
+
+
+def test_a_model_of_another_width_is_refused(tmp_path):
+    config = config_for(tmp_path)
+    profile = load_profile(config.profile.path, config.encoder.model)
+    wider = tiny_profile(encoder_sha256=profile.encoder_sha256, embedding_dim=16)
+    wider.save(config.profile.path)
+    with ExitStack() as stack, pytest.raises(ConfigError, match="makes 8 values"):
+        open_pipeline(config, "test:", open_books(config, stack), stack)
+
+
+def test_secrets_are_written_in_place_and_differ():
+    keys = [bytearray(32) for _ in range(3)]
+    for key in keys:
+        fill_with_randomness(memoryview(key))
+    assert len({bytes(key) for key in keys}) == 3
+    assert all(len(set(key)) > 8 for key in keys)
+
+
+def noise_of_a_new_start(config):
+    """What a start releases for an embedding of zeros: nothing but its noise."""
+    with ExitStack() as stack:
+        pipeline = open_pipeline(config, "test:", open_books(config, stack), stack)
+        out = np.zeros(4, np.int16)
+        zeros = np.zeros(8, np.float32)
+        noise = []
+        for _ in range(4):
+            pipeline.releaser.release(zeros, 0, out)
+            noise.append(out.tobytes())
+        return noise
+
+
+def test_no_start_draws_the_noise_of_another(tmp_path):
+    config = config_for(tmp_path)
+    first, second = noise_of_a_new_start(config), noise_of_a_new_start(config)
+    assert len(set(first + second)) == 8
+
+
+def test_everything_that_saw_is_wiped_and_closed(tmp_path):
+    config = config_for(tmp_path)
+    with ExitStack() as stack:
+        books = open_books(config, stack)
+        with ExitStack() as eyes:
+            pipeline = open_pipeline(config, "test:", books, eyes)
+            pipeline.buffers.embedding[:] = 1.0
+            pipeline.buffers.planes[:] = 1
+        assert not pipeline.buffers.embedding.any()
+        assert not pipeline.buffers.planes.any()
+        assert pipeline.camera.ended
