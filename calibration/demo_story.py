@@ -166,7 +166,13 @@ def others(story: Story) -> str:
 
 
 def _expected(story: Story, event_id: str) -> bool:
+    """Whether the event is one of the clip's, or somebody who is down after a fall."""
     return any(
+        event.kind == "person_down" and kind == "fall" and _delay(story, event, onset_s) > 0
+        for event in story.events
+        if event.event_id == event_id
+        for kind, onset_s in story.clip.events
+    ) or any(
         -LEAD_S <= delay <= GRACE_S[event.phase]
         for event in story.events
         if event.event_id == event_id and event.phase in GRACE_S

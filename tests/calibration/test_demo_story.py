@@ -139,7 +139,10 @@ def test_what_is_not_in_the_clip_is_told_too(story):
     story.hear(event("suspected", 16.0, event_id=two))
     story.hear(event("confirmed", 19.0, event_id=two))
     story.hear(event("suspected", 20.0, kind="fight"))
+    story.hear(event("suspected", 26.0, kind="person_down"))  # who fell is down
     assert others(story) == "fall suspected, fight suspected"
+    story.hear(event("suspected", 3.0, kind="person_down"))
+    assert others(story) == "fall suspected, fight suspected, person_down suspected"
 
 
 def test_the_table(story):
