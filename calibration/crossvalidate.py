@@ -24,20 +24,20 @@ from calibration.data import Clip
 from calibration.evaluate import Outcome, build_report, replay_one, shipped_models, table
 from calibration.folds import FOLDS, split
 from calibration.footage import Footage, load_footage
-from calibration.learning import Model
+from calibration.learning import Model, train_head
 from calibration.quantise import ship
 from calibration.replay import Station
 from calibration.train import (
     add_arguments as add_training_arguments,
 )
 from calibration.train import (
-    fit_head,
     fit_trunk,
     grouped,
     load_clips,
     load_model,
     recipe_of,
     save_model,
+    watch_groups,
 )
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,9 @@ def _train_fold(
     model = load_model(args.start) if args.start else Model()
     groups = grouped(train)
     fit_trunk(model, groups, recipe_of(args, args.bits))
+    watched = watch_groups(model, groups)
     for cap, folder in folders.items():
-        fit_head(model, groups, recipe_of(args, cap))
+        train_head(model, watched, recipe_of(args, cap))
         save_model(model, folder / "model.pt")
         ship(model, [f.planes for f in train], folder, name=f"fold-{fold}-{cap:g}", bits=cap)
 

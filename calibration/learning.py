@@ -31,7 +31,6 @@ EMA = 0.995
 WARM_UP = 0.05  # of the steps, for the learning rate
 QUIET = 0.25  # of the steps, until the noise is at its full strength
 PROGRESS_EVERY_S = 15.0
-VARIANTS = 2  # augmented viewings of each clip for stage two
 SHIFT_PIXELS = 6.0
 SCALE_SPREAD = 0.15  # standard deviation of the logarithm
 GAIN_SPREAD = 0.25
@@ -256,7 +255,7 @@ def embed(encoder: Encoder, planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.flo
 
 
 def watch_all(
-    encoder: Encoder, footage: Sequence[Footage], variants: int = VARIANTS, seed: int = 2
+    encoder: Encoder, footage: Sequence[Footage], variants: int, seed: int = 2
 ) -> list[Watched]:
     """Embed every clip as it is and in `variants` - 1 augmented forms."""
     rng = np.random.default_rng(seed)

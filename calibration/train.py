@@ -19,7 +19,15 @@ from calibration.accounting import sigma_for
 from calibration.data import Clip, load_labels
 from calibration.folds import FOLDS, split
 from calibration.footage import RATE_HZ, Footage, load_footage, total_seconds
-from calibration.learning import Groups, Model, Recipe, train_head, train_trunk, watch_all
+from calibration.learning import (
+    Groups,
+    Model,
+    Recipe,
+    Watched,
+    train_head,
+    train_trunk,
+    watch_all,
+)
 from calibration.networks import RELEASED_DIM
 
 WINDOW_S = 2
@@ -27,6 +35,8 @@ CLIP_NORM = 256
 # Share of a set in every batch; a set that is not named gets OTHER_SHARE.
 SHARES = {"rooms_train": 0.5, "surv_fight": 0.32, "gmdcsa24": 0.12, "intel": 0.06}
 OTHER_SHARE = 0.1
+ENOUGH_S = 3600.0  # of footage: beyond this a set need not be watched twice
+VARIANTS = 4
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +69,12 @@ def fit_trunk(model: Model, groups: Groups, recipe: Recipe) -> None:
     train_trunk(model, groups, recipe)
 
 
-def fit_head(model: Model, groups: Groups, recipe: Recipe) -> None:
-    """Stage two on everything that stage one saw."""
-    watched = [(watch_all(model.encoder, items), share) for items, share in groups]
-    train_head(model, watched, recipe)
+def watch_groups(model: Model, groups: Groups) -> list[tuple[list[Watched], float]]:
+    """Every group after the frozen trunk; a small set is also watched in augmented forms."""
+    return [
+        (watch_all(model.encoder, items, VARIANTS if total_seconds(items) < ENOUGH_S else 1), share)
+        for items, share in groups
+    ]
 
 
 def load_model(path: Path) -> Model:
@@ -113,6 +125,6 @@ def run(args: argparse.Namespace) -> int:
     groups = grouped(load_footage(train))
     recipe = recipe_of(args, args.bits)
     fit_trunk(model, groups, recipe)
-    fit_head(model, groups, recipe)
+    train_head(model, watch_groups(model, groups), recipe)
     save_model(model, args.out)
     return 0
