@@ -54,7 +54,7 @@ OPSET = 17
 EMBEDDING_SCALE = 1.0 / 127.0  # tanh keeps every coordinate inside (-1, 1)
 COARSE_FACTOR = 3  # the second noise level leaks a ninth of the first
 CALIBRATION_FRAMES = 512
-MIN_COSINE = 0.97  # of the first percentile of frames, INT8 against float
+MIN_COSINE = 0.95  # of the first percentile of frames, INT8 against float
 
 log = logging.getLogger(__name__)
 
