@@ -19,6 +19,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from edge.arena import Arena
@@ -241,7 +242,8 @@ def _link(config: EdgeConfig) -> Link:
 
 
 def _settle() -> None:
-    """What is open now stays: later collections need not look at it, nobody waits for them."""
+    """Nothing that comes by itself may keep a frame waiting: other threads, collections."""
+    cv2.setNumThreads(1)  # the planes are small: a second thread would only be waited for
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what is open now stays, no collection needs to look at it again
