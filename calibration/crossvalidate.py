@@ -21,7 +21,15 @@ from pathlib import Path
 import torch
 
 from calibration.data import Clip
-from calibration.evaluate import Outcome, build_report, replay_one, shipped_models, table
+from calibration.evaluate import (
+    Outcome,
+    Report,
+    build_report,
+    describe,
+    replay_one,
+    shipped_models,
+    table,
+)
 from calibration.folds import FOLDS, split
 from calibration.footage import Footage, load_footage
 from calibration.learning import Model, train_head
@@ -58,12 +66,19 @@ def run(args: argparse.Namespace) -> int:
     clips = load_clips(args.data)
     footage = {item.clip.name: item for item in load_footage(clips)}
     outcomes: dict[float, list[Outcome]] = {cap: [] for cap in args.caps}
+    described: dict[float, list[Report]] = {cap: [] for cap in args.caps}
     for fold in args.folds:
         train, held = split(clips, fold)
         log.info("fold %d: %d clips to train on, %d held out", fold, len(train), len(held))
-        for cap, judged in _fold(args, fold, [footage[c.name] for c in train], held):
+        for cap, judged, models in _fold(args, fold, [footage[c.name] for c in train], held):
             outcomes[cap] += judged
-    reports = {f"{cap:g}": build_report(found, args.repeat) for cap, found in outcomes.items()}
+            described[cap].append(models)
+    # The folds differ in their weights only, so what the first says of the mechanism holds for all.
+    reports = {
+        f"{cap:g}": build_report(outcomes[cap], args.repeat)
+        | {"profile": described[cap][0]["profile"], "models": described[cap]}
+        for cap in args.caps
+    }
     args.json.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
     for name, report in reports.items():
         print(f"\nat most {name} leaked bits per 2 s, folds {args.folds}\n{table(report)}")
@@ -72,12 +87,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _fold(
     args: argparse.Namespace, fold: int, train: Sequence[Footage], held: Sequence[Clip]
-) -> list[tuple[float, list[Outcome]]]:
+) -> list[tuple[float, list[Outcome], Report]]:
     folders = {cap: args.out / f"fold{fold}-bits{cap:g}" for cap in args.caps}
     missing = [cap for cap in args.caps if not (folders[cap] / "profile.json").exists()]
     if missing:
         _train_fold(args, fold, train, {cap: folders[cap] for cap in missing})
-    return [(cap, _judge(folders[cap], held, args.repeat)) for cap in args.caps]
+    return [(cap, *_judge(folders[cap], held, args.repeat)) for cap in args.caps]
 
 
 def _train_fold(
@@ -93,6 +108,6 @@ def _train_fold(
         ship(model, [f.planes for f in train], folder, name=f"fold-{fold}-{cap:g}", bits=cap)
 
 
-def _judge(folder: Path, held: Sequence[Clip], draws: int) -> list[Outcome]:
+def _judge(folder: Path, held: Sequence[Clip], draws: int) -> tuple[list[Outcome], Report]:
     with closing(Station(shipped_models(folder, None))) as station:
-        return [replay_one(station, clip, draws) for clip in held]
+        return [replay_one(station, clip, draws) for clip in held], describe(station)
