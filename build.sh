@@ -147,6 +147,7 @@ check() {
 }
 
 check_shell() {
+  local PATH=$VENV/bin:$PATH
   if command -v shellcheck >/dev/null; then
     say "shell scripts"
     shellcheck build.sh .ci/run requirements/lock.sh
