@@ -94,5 +94,5 @@ def test_the_whole_of_it(tmp_path):
     assert frames == wiped
     assert frames > 250
     assert rows["admitted by bridge"].endswith(" 0 refused")
-    assert "confirmed after" in rows["fall at 15.5 s"], "\n".join(demo.lines)
+    assert " after " in rows["fall at 15.5 s"], "\n".join(demo.lines)
     assert demo.left_over() == []
