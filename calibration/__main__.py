@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "run the deployed path over labelled clips and write its figures",
     "crossvalidate": "train and evaluate fold by fold (needs the train extra)",
     "benchmark": "time the daemon's stages, beside another network if one is named",
+    "tune": "choose the alarm thresholds of a recogniser",
     "privacy": "turn leaked-bit caps into noise levels and back",
     "demo": "run broker, bridge and edge on a bundled clip and show the results as they come",
 }

@@ -11,7 +11,6 @@ the integer release equals the trained one up to rounding.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import tempfile
@@ -34,6 +33,7 @@ from onnxruntime.quantization import (
 from torch import nn
 
 from calibration.accounting import sigma_for
+from calibration.checksums import sha256, write_sums
 from calibration.data import load_labels
 from calibration.footage import RATE_HZ, load_footage
 from calibration.learning import Model, embed
@@ -167,7 +167,7 @@ def make_profile(model: Model, encoder: Path, name: str, bits: float) -> Profile
     sigma = sigma_for(bits, WINDOW_S * RATE_HZ, CLIP_NORM, RELEASED_DIM, "leak")
     return Profile(
         name=name,
-        encoder_sha256=_sha256(encoder),
+        encoder_sha256=sha256(encoder),
         embedding_dim=EMBEDDING_DIM,
         released_dim=RELEASED_DIM,
         projection=projection.tobytes(),
@@ -190,7 +190,7 @@ def write_recogniser(model: Model, profile: Profile, name: str, folder: Path) ->
     card_path = folder / "recogniser.json"
     card: dict[str, Any] = json.loads(card_path.read_text()) if card_path.exists() else {}
     card |= {
-        "model_id": f"{name}-{_sha256(path)[:8]}",
+        "model_id": f"{name}-{sha256(path)[:8]}",
         "profile_ids": [profile.id.hex()],
         "kinds": list(KINDS),
         "window": RECOGNISER_WINDOW,
@@ -200,17 +200,6 @@ def write_recogniser(model: Model, profile: Profile, name: str, folder: Path) ->
     }
     card.setdefault("thresholds", {kind: {"suspect": 0.5, "confirm": 0.7} for kind in KINDS})
     card_path.write_text(json.dumps(card, indent=2) + "\n")
-
-
-def write_sums(folder: Path) -> None:
-    """SHA256SUMS over everything shipped, in the form that `sha256sum -c` reads."""
-    names = sorted(p.name for p in folder.iterdir() if p.suffix in {".onnx", ".json", ".md"})
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
-    (folder / "SHA256SUMS").write_text("".join(lines))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def pick_frames(footage: Sequence[npt.NDArray[np.uint8]], seed: int) -> npt.NDArray[np.uint8]:

@@ -9,10 +9,12 @@ ledger and the clock, which change no vector. Embeddings are kept only while the
 The noise cannot be seeded here: there is no way to run this path with a known key.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from cloud_bridge.alarms import Alarms, Transition
 from cloud_bridge.card import KINDS
 from cloud_bridge.recogniser import MAX_BATCH, Recogniser
 from cloud_bridge.track import Due, Track
+from cloud_bridge.windows import Span
 from edge.camera import open_camera
 from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from edge.encoders import open_encoder
@@ -52,6 +55,15 @@ class Models:
     encoder: Path
     recogniser: Path
     card: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The recogniser's word on one window: probabilities (4,) of KINDS, as float32."""
+
+    time_s: float  # capture time of the newest vector, unix s
+    probabilities: F32
+    span: Span
 
 
 class Station:
@@ -110,20 +122,27 @@ class Station:
     def judge(self, vectors: I16) -> Replay:
         """(N, K) int16, one vector per time step -> what the bridge makes of them."""
         card = self.recogniser.card
-        track = Track(card, Alarms(card.thresholds, alarm_parameters(card.alarms)))
-        peak = np.zeros(len(KINDS), np.float32)
-        found: list[Alarm] = []
-        for batch in self._due(track, vectors):
-            verdicts = self.recogniser.infer(np.stack([due.tensor for due in batch]))
-            peak = np.maximum(peak, verdicts.max(axis=0))
-            for due, verdict in zip(batch, verdicts, strict=True):
-                found += [_alarm(change) for change in track.conclude(due, verdict)]
+        alarms = Alarms(card.thresholds, alarm_parameters(card.alarms))
+        verdicts = self.verdicts(vectors)
+        peak = np.max([v.probabilities for v in verdicts], axis=0, initial=0.0)
         return Replay(
             seconds=len(vectors) / self.profile.rate_hz,
             vectors=len(vectors),
             peaks=dict(zip(KINDS, peak.tolist(), strict=True)),
-            alarms=tuple(found),
+            alarms=tuple(raise_alarms(alarms, verdicts)),
         )
+
+    def verdicts(self, vectors: I16) -> list[Verdict]:
+        """(N, K) int16 -> the recogniser's word on every window that the bridge would judge."""
+        card = self.recogniser.card
+        track = Track(card, Alarms(card.thresholds))
+        return [
+            Verdict(due.time_s, row, due.span)
+            for batch in self._due(track, vectors)
+            for due, row in zip(
+                batch, self.recogniser.infer(np.stack([due.tensor for due in batch])), strict=True
+            )
+        ]
 
     def _due(self, track: Track, vectors: I16) -> Iterator[list[Due]]:
         """The windows that the bridge would judge, some at a time."""
@@ -148,6 +167,19 @@ class Station:
             repeated=False,
             vector=vector,
         )
+
+
+def raise_alarms(alarms: Alarms, verdicts: Iterable[Verdict]) -> list[Alarm]:
+    """What the alarm rules make of one clip's verdicts."""
+    return [
+        _alarm(change)
+        for verdict in verdicts
+        for change in alarms.step(
+            verdict.time_s,
+            dict(zip(KINDS, verdict.probabilities.tolist(), strict=True)),
+            verdict.span,
+        )
+    ]
 
 
 def _alarm(change: Transition) -> Alarm:
