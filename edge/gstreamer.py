@@ -63,10 +63,12 @@ class GstPipeline:
         return outcome
 
     def stop(self) -> None:
-        """To the state NULL; returns when all of GStreamer's threads of this pipeline are gone."""
+        """Take everything down and free it; all of its threads are gone when this returns."""
         self._gst.set_state(Gst.State.NULL)
         self._gst.get_state(Gst.CLOCK_TIME_NONE)
-        self._bus.set_flushing(True)
+        self._bus.set_flushing(True)  # messages hold on to elements
+        # An appsink keeps the last frame that was taken until it is freed itself.
+        self._gst = self._sink = self._bus = None
 
     def _explain(self, message: Any) -> str:  # noqa: ANN401  `gi` ships no types
         """What went wrong, in one line. The debug text is left out: it may hold the password."""
