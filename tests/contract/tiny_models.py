@@ -14,7 +14,7 @@ from edge.desensitise import CANVAS_H, CANVAS_W, PLANES
 from edge.encoders import INPUT_NAME, OUTPUT_NAME
 
 CHANNELS = (PLANES, 8, 16)
-OPSET = 17
+OPSET = 19
 
 
 def tiny_encoder(path: Path, dim: int = 64, *, seed: int = 7, input_name: str = INPUT_NAME) -> Path:
@@ -71,7 +71,7 @@ class _Graph:
             self._constants,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-        model.ir_version = 8
+        model.ir_version = 9
         onnx.checker.check_model(model)
         onnx.save(model, path)
 
