@@ -53,11 +53,22 @@ def _dispatch(words: list[str]) -> int:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         if words[:1] == [name]:
-            module = importlib.import_module(f"calibration.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            _complete(command, name, words)
     args = parser.parse_args(words)
     return int(args.run(args))
+
+
+def _complete(command: argparse.ArgumentParser, name: str, words: list[str]) -> None:
+    """Add the command's own options, which its module knows."""
+    try:
+        module = importlib.import_module(f"calibration.{name}")
+    except ModuleNotFoundError as error:
+        if not {"-h", "--help"} & set(words):
+            raise
+        command.epilog = f"Its options cannot be shown: {_advice(error)}"
+        return
+    module.add_arguments(command)
+    command.set_defaults(run=module.run)
 
 
 def _advice(error: ModuleNotFoundError) -> str:
