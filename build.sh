@@ -71,11 +71,11 @@ system_packages() {
   case " ${missing[*]} " in *" mosquitto "*) stop_system_broker ;; esac
 }
 
-apt_install() {  # uses as_root of its caller
+apt_install() {  # uses as_root of its caller; whatever a package starts must not hold our lock
   say "system packages: $*"
   "${as_root[@]}" apt-get update -qq || say "the package lists could not be renewed; going on"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
-    --no-install-recommends -o Dpkg::Use-Pty=0 "$@" | sed -un 's/^Setting up \([^ ]*\).*/   \1/p'
+    --no-install-recommends -o Dpkg::Use-Pty=0 "$@" 9<&- | sed -un 's/^Setting up \([^ ]*\).*/   \1/p'
 }
 
 stop_system_broker() {
