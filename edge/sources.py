@@ -38,7 +38,8 @@ DECODE = (
 # All taps: with two, most of a large picture's pixels would count for nothing (aliasing).
 SCALE = "videoscale name=scale method=bilinear2 add-borders=false ! videoconvert"
 # A Jetson's video engine reads the decoder's or the camera's device memory and writes the small
-# canvas into ordinary memory. Written against NVIDIA's plugin reference for JetPack 6.
+# canvas into ordinary memory. Written against NVIDIA's plugin reference for JetPack 6; not
+# run on one yet.
 SCALE_ON_JETSON = "nvvidconv name=scale interpolation-method=1"
 DECODE_ON_JETSON = DECODE.replace("force-sw-decoders=true", "force-sw-decoders=false")
 
