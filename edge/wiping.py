@@ -23,6 +23,11 @@ from edge.errors import CameraError
 
 LIBRARY = Path(__file__).with_name("_wiping.so")
 
+# GStreamer brings libunwind into the process for all to use. A C++ exception that is unwound half
+# by it and half by libgcc is an abort, and OpenVINO throws them routinely. The first one in is the
+# one that all use, so libgcc is, before `gi.repository.Gst` is imported anywhere.
+ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
+
 
 @dataclass(frozen=True, slots=True)
 class WipeStats:
