@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is decided when the rooms are opened: caps, the right model, fresh secret noise."""
 
+import subprocess
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -104,3 +106,24 @@ def test_everything_that_saw_is_wiped_and_closed(tmp_path):
         assert not pipeline.buffers.embedding.any()
         assert not pipeline.buffers.planes.any()
         assert pipeline.camera.ended
+
+
+CAMERA_FIRST = """
+import sys
+from pathlib import Path
+import numpy  # with it loaded before GStreamer, OpenVINO's own exceptions once were an abort
+from edge.gstreamer import Gst
+from edge.encoders import open_encoder
+print(open_encoder("openvino", Path(sys.argv[1]), 1).dim)
+"""
+
+
+def test_the_engine_lives_in_a_process_that_opened_a_camera_first(tmp_path):
+    model, _ = write_models(tmp_path)
+    found = subprocess.run(
+        [sys.executable, "-c", CAMERA_FIRST, str(model)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (0, "8\n"), found.stderr
