@@ -12,6 +12,7 @@
 #include <gst/video/video.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 /* Keep in step with Pulled in wiping.py. */
 typedef struct {
@@ -28,6 +29,14 @@ typedef struct {
 } Pace;
 
 static guint64 digest_key[2];
+
+guint64 lethe_monotonic_ns(void)
+{
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (guint64)now.tv_sec * GST_SECOND + (guint64)now.tv_nsec;
+}
 
 /* Let at most one frame per period through. What is dropped here loses its last user and is wiped.
  * A quarter of a period early is in time: a camera's clock jitters. */

@@ -18,6 +18,7 @@ PERTURB = "MALLOC_PERTURB_"
 PERTURB_BYTE = "165"  # any value but 0: what the allocator writes over freed memory
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
 def reexec_with_perturb() -> None:

@@ -18,7 +18,6 @@
 #include "wiping.h"
 
 #include <string.h>
-#include <time.h>
 
 /* Keep in step with WipeStats in wiping.py. */
 typedef struct {
@@ -138,14 +137,6 @@ static GstPadProbeReturn on_source_data(GstPad *pad, GstPadProbeInfo *info, gpoi
   else
     claim(GST_PAD_PROBE_INFO_BUFFER(info));
   return GST_PAD_PROBE_OK;
-}
-
-guint64 lethe_monotonic_ns(void)
-{
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (guint64)now.tv_sec * GST_SECOND + (guint64)now.tv_nsec;
 }
 
 guint64 lethe_arrival_ns(GstBuffer *buffer)
