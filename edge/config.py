@@ -80,9 +80,8 @@ def split_broker_url(url: str, where: str = "the broker's address") -> tuple[boo
         raise ConfigError(form) from None
     if parts.username is not None:
         raise ConfigError(f"{form}, without user or password: the certificate says who we are")
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.path.strip("/"):
-        raise ConfigError(form)
-    if parts.query or parts.fragment:
+    more = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or more:
         raise ConfigError(form)
     if parts.scheme == "mqtt" and parts.hostname not in LOCAL_HOSTS:
         raise ConfigError(f"{form}: without TLS anybody on the way could read and alter")
@@ -163,14 +162,12 @@ class EdgeConfig:
 
     def overridden(self, source: str | None, broker: str | None) -> EdgeConfig:
         """With the command line's source and broker in place of the file's."""
-        here = Path()
-        config = self
+        camera, link, here = self.camera, self.broker, Path()
         if source is not None:
-            config = replace(config, camera=CameraConfig(_text("--source", source, here)))
+            camera = CameraConfig(_text("--source", source, here))
         if broker is not None:
-            url = _broker_url("--broker", broker, here)
-            config = replace(config, broker=replace(config.broker, url=url))
-        return config
+            link = replace(link, url=_broker_url("--broker", broker, here))
+        return replace(self, camera=camera, broker=link)
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -187,11 +184,7 @@ READERS: Mapping[type[Any], Mapping[str, Read]] = {
     CameraConfig: {"source": _text},
     EncoderConfig: {"backend": _text, "model": _path, "threads": _integer(1, 64)},
     ProfileConfig: {"path": _path},
-    PrivacyConfig: {
-        "window_bits": _number(1e-6, 1e6),
-        "hour_bits": _number(1e-6, 1e9),
-        "day_bits": _number(1e-6, 1e9),
-    },
+    PrivacyConfig: dict.fromkeys(("window_bits", "hour_bits", "day_bits"), _number(1e-6, 1e9)),
     BrokerConfig: {"url": _broker_url, "ca_file": _path, "cert_file": _path, "key_file": _path},
     OutboxConfig: {"max_messages": _integer(10, 1_000_000), "max_age_s": _number(1, 86400)},
     StateConfig: {"dir": _path},

@@ -171,7 +171,8 @@ class Session:
         self._next_look = now + STATUS_LOOK_S
         report = self._describe("online")
         if report.headline != self._headline or now >= self._next_status:
-            log.info("status: %s", report.headline)
+            if report.headline != self._headline:
+                log.info("status: %s", report.headline)
             self._headline = report.headline
             self._next_status = now + STATUS_PERIOD_S
             self._publish_status(report)
