@@ -54,6 +54,7 @@ OPSET = 17
 EMBEDDING_SCALE = 1.0 / 127.0  # tanh keeps every coordinate inside (-1, 1)
 COARSE_FACTOR = 3  # the second noise level leaks a ninth of the first
 CALIBRATION_FRAMES = 512
+PERCENTILE = 99.99  # of activations that must fit the INT8 range
 MIN_COSINE = 0.95  # of the first percentile of frames, INT8 against float
 
 log = logging.getLogger(__name__)
@@ -131,9 +132,14 @@ def quantise_encoder(model: Model, planes: npt.NDArray[np.uint8], path: Path) ->
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            calibrate_method=CalibrationMethod.MinMax,
+            # A single outlier must not set the scale: symmetric ranges waste half of it already.
+            calibrate_method=CalibrationMethod.Percentile,
             op_types_to_quantize=["Conv", "Gemm", "MatMul", "Add"],
-            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+            extra_options={
+                "ActivationSymmetric": True,
+                "WeightSymmetric": True,
+                "CalibPercentile": PERCENTILE,
+            },
         )
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
