@@ -78,7 +78,12 @@ def _compile(model: Path, threads: int) -> Any:  # noqa: ANN401 - the engine shi
     if not model.is_file():
         raise ModelError(f"{model}: no such file")
     core = openvino.Core()
-    options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    options = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        # A pinned thread waits for its core even when another one is free.
+        "ENABLE_CPU_PINNING": "NO",
+    }
     try:
         return core.compile_model(core.read_model(model), "CPU", options)
     except RuntimeError as error:
