@@ -28,6 +28,9 @@ PROGRESS_EVERY_S = 5.0
 FALLING_S = (0.2, 2.2)  # of a `fall` interval: when "a fall is happening" is true
 DOWN_AFTER_S = 1.3  # into a `fall` interval: from here the person lies
 EMPTY_LABELS = frozenset({"empty"})
+# What looks most like a fall or like lying on the floor, and how much more it weighs in the loss.
+HARD_LABELS = frozenset({"sit", "bend", "squat", "getup", "crawl", "exercise"})
+HARD_WEIGHT = 2.5
 SILENT_SETS = frozenset({"surv_fight", "intel"})  # sets whose labels do not say who is present
 
 log = logging.getLogger(__name__)
@@ -35,9 +38,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """planes (N, 3, 64, 80) uint8; truth and known (N, Q) float32 in {0, 1}.
+    """planes (N, 3, 64, 80) uint8; truth (N, Q) float32 in {0, 1}; known (N, Q) float32.
 
-    `known` is 0 where the labels do not say; such steps take no part in the loss.
+    `known` is a weight in the loss: 0 where the labels do not say, more than 1 where it is hard.
     """
 
     clip: Clip
@@ -88,7 +91,11 @@ def targets(clip: Clip, steps: int) -> tuple[npt.NDArray[np.float32], npt.NDArra
     truth = np.zeros((steps, len(KINDS)), np.float32)
     known = np.ones_like(truth)
     present, fall, down, fight = (KINDS.index(k) for k in ("present", "fall", "down", "fight"))
+    for start, end in clip.spans(HARD_LABELS):
+        known[_within(t, start, end), fall] = known[_within(t, start, end), down] = HARD_WEIGHT
     for start, end in clip.spans(["fall"]):
+        inside = _within(t, start, end)
+        known[inside, fall] = known[inside, down] = 1
         truth[_within(t, start + FALLING_S[0], min(start + FALLING_S[1], end)), fall] = 1
         truth[_within(t, start + DOWN_AFTER_S, end), down] = 1
         known[_within(t, start - 0.2, start + FALLING_S[0]), fall] = 0

@@ -28,6 +28,9 @@ from calibration.footage import Footage
 from calibration.networks import RECOGNISER_WINDOW, Encoder, Recogniser, Release, rows
 
 EMA = 0.995
+# Of the windows in stage two that begin with their stream. Half of the two-second clips are fights;
+# without young windows of every other kind a stream that has just begun would look like one.
+YOUNG_SHARE = 0.6
 WARM_UP = 0.05  # of the steps, for the learning rate
 QUIET = 0.25  # of the steps, until the noise is at its full strength
 PROGRESS_EVERY_S = 15.0
@@ -280,7 +283,7 @@ def _head_batch(groups: WatchedGroups, recipe: Recipe, rng: np.random.Generator)
         clips = groups[int(rng.choice(len(groups), p=shares / shares.sum()))][0]
         clip = clips[int(rng.integers(len(clips)))]
         start, n = _cut(len(clip.footage.planes), shape[1], rng)
-        n = int(rng.integers(max(1, n // 3), n + 1)) if rng.random() < 0.3 else n
+        n = max(1, int(n * rng.random() ** 3)) if rng.random() < YOUNG_SHARE else n
         at = slice(start, start + n)
         x[b, -n:] = clip.embedding[int(rng.integers(len(clip.embedding))), at]
         truth[b, -n:], known[b, -n:] = clip.footage.truth[at], clip.footage.known[at]
