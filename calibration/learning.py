@@ -35,7 +35,8 @@ WARM_UP = 0.05  # of the steps, for the learning rate
 QUIET = 0.25  # of the steps, until the noise is at its full strength
 PROGRESS_EVERY_S = 15.0
 SHIFT_PIXELS = 6.0
-SCALE_SPREAD = 0.15  # standard deviation of the logarithm
+SCALE_MEAN = -0.15  # of the logarithm: people across a room are smaller than most clips show
+SCALE_SPREAD = 0.25
 GAIN_SPREAD = 0.25
 EMBED_BATCH = 256
 # Per kind: falls are rare in time, and presence is easy and must not use up the norm.
@@ -116,7 +117,7 @@ def augment(planes: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDAr
     Motion and its history share one gain, because one is made from the other.
     """
     h, w = planes.shape[-2:]
-    scale = math.exp(rng.normal(0.0, SCALE_SPREAD))
+    scale = math.exp(rng.normal(SCALE_MEAN, SCALE_SPREAD))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     dx, dy = rng.uniform(-SHIFT_PIXELS, SHIFT_PIXELS, 2)
     a, b = scale * mirror, scale
