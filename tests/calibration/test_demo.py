@@ -62,7 +62,7 @@ class Demo:
 
 STAGES = [
     ("broker ", 1),
-    ("device ", 2),  # the bridge is starting or about to
+    ("device ", 1),  # the bridge is about to start
     ("clip time", 2),  # the edge daemon is starting
     ("is online", 3),  # frames are on their way
 ]
