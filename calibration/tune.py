@@ -29,14 +29,16 @@ from cloud_bridge.alarm_parameters import alarm_parameters
 from cloud_bridge.alarms import Alarms
 from cloud_bridge.card import Threshold
 
-PATIENCE = {"suspected": 20.0, "confirmed": 8.0}  # false alarms per hour that cost one recall
+# False alarms per hour that cost one recall. A suspicion is cheap, that is what the second stage is
+# for; both are what the first models can keep, not what a ward can bear.
+PATIENCE = {"suspected": 600.0, "confirmed": 60.0}
 PRESENT = Threshold(0.5, 0.7)
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "fall": {
-        "suspect": (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
-        "down_suspect": (0.4, 0.6),
-        "down_confirm": (0.4, 0.5, 0.6, 0.7, 0.8),
+        "suspect": (0.15, 0.2, 0.25, 0.35, 0.5, 0.65),
+        "down_suspect": (0.3, 0.4, 0.6),
+        "down_confirm": (0.3, 0.4, 0.5, 0.6, 0.7),
         "fall_from_down": (0.0, 0.6, 0.9),
         "fall_excess_s": (1.0, 2.0),
     },
