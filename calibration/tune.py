@@ -33,6 +33,7 @@ from cloud_bridge.card import Threshold
 # for; both are what the first models can keep, not what a ward can bear.
 PATIENCE = {"suspected": 600.0, "confirmed": 60.0}
 PRESENT = Threshold(0.5, 0.7)
+WARM_UP_VECTORS = 15.0  # half a second less than the shortest clips that are judged
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "fall": {
@@ -82,7 +83,7 @@ def rules(kind: str, setting: Setting) -> Alarms:
         thresholds["fall"] = Threshold(setting["suspect"], setting["suspect"])
         thresholds["down"] = Threshold(setting["down_suspect"], setting["down_confirm"])
     parameters = {key: value for key, value in setting.items() if key in ALARM_KEYS}
-    return Alarms(thresholds, alarm_parameters(parameters))
+    return Alarms(thresholds, alarm_parameters(parameters, {"warm_up_vectors": WARM_UP_VECTORS}))
 
 
 def utility(kind: Kind, setting: Setting, watched: Sequence[Watched]) -> float:
@@ -133,6 +134,7 @@ def card_with(card: dict[str, Any], fall: Setting, fight: Setting) -> dict[str, 
         "fight": {"suspect": fight["suspect"], "confirm": fight["confirm"]},
     }
     chosen = {key: value for key, value in (fall | fight).items() if key in ALARM_KEYS}
+    chosen["warm_up_vectors"] = WARM_UP_VECTORS
     return card | {"thresholds": thresholds, "alarms": chosen}
 
 

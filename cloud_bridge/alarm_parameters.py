@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cloud_bridge.errors import ConfigError
 
 RANGES: dict[str, tuple[float, float]] = {
+    "warm_up_vectors": (0.0, 1000.0),
     "smoothing_s": (0.0, 10.0),
     "hysteresis": (0.1, 1.0),
     "fall_memory_s": (0.5, 20.0),
@@ -35,6 +36,7 @@ RANGES: dict[str, tuple[float, float]] = {
 class AlarmParameters:
     """Times in seconds. An excess is the integral of (probability - threshold) over time."""
 
+    warm_up_vectors: float = 0.0  # a stream that has only begun raises no alarm
     smoothing_s: float = 0.5  # time constant of the exponential smoothing
     hysteresis: float = 0.7  # a state ends below this part of the threshold that began it
     fall_memory_s: float = 4.0  # time constant with which a peak of `fall` fades

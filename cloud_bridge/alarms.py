@@ -156,6 +156,8 @@ class Alarms:
         self, time_s: float, probabilities: Mapping[str, float], evidence: Span
     ) -> list[Transition]:
         """One window: its newest capture time, a probability for each of KINDS, its span."""
+        if evidence.vectors < self._parameters.warm_up_vectors:
+            return []
         now = self._advance(time_s, probabilities)
         p, seen = self._parameters, self.present
         patience = p.recover_s if seen else p.absent_s

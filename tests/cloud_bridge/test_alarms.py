@@ -251,3 +251,18 @@ def test_parameters_are_layered_and_checked():
         alarm_parameters({"overstay_s": 1})
     with pytest.raises(ConfigError, match=r"alarms.overstay is unknown"):
         alarm_parameters({"overstay": 60})
+
+
+@pytest.mark.parametrize(("warm_up", "opened"), [(0.0, True), (15.0, False)])
+def test_a_stream_that_has_only_begun_raises_no_alarm(warm_up, opened):
+    alarms = Alarms(THRESHOLDS, alarm_parameters({"warm_up_vectors": warm_up}))
+    found = [
+        change
+        for step in range(10)
+        for change in alarms.step(
+            step / 2,
+            {"present": 1.0, "fall": 0.0, "down": 0.0, "fight": 0.9},
+            Span(0.0, step / 2, 10, 0),
+        )
+    ]
+    assert bool(found) is opened
