@@ -62,7 +62,7 @@ class Replay:
 
     seconds: float
     vectors: int
-    peaks: Mapping[str, float]  # kind of the recogniser -> highest probability over the clip
+    peaks: Mapping[str, float]  # kind of the recogniser -> highest probability after the warm-up
     alarms: tuple[Alarm, ...]
 
 
@@ -131,7 +131,7 @@ def summarise(
 def summarise_auc(
     kind: Kind, clips: Sequence[Clip], replays: Sequence[Sequence[Replay]], seed: int
 ) -> dict[str, object]:
-    """AUC over clips: a clip's score is the peak of the kind's probability over the clip.
+    """AUC over clips: a clip's score is the peak of the kind's probability after the warm-up.
 
     Positive are clips with a label of the kind; for person_down also those with a fall, because
     who fell is down afterwards, for however short a time.

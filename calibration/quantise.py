@@ -46,6 +46,7 @@ from calibration.networks import (
     LastStep,
 )
 from calibration.train import CLIP_NORM, WINDOW_S, load_model
+from calibration.tune import WARM_UP_VECTORS
 from edge.desensitise import CANVAS_H, CANVAS_W
 from edge.encoders import open_encoder
 from wire.profile import Profile
@@ -210,6 +211,7 @@ def write_recogniser(model: Model, profile: Profile, name: str, folder: Path) ->
         "sigmas": list(profile.sigmas),
     }
     card.setdefault("thresholds", {kind: {"suspect": 0.5, "confirm": 0.7} for kind in KINDS})
+    card.setdefault("alarms", {"warm_up_vectors": WARM_UP_VECTORS})
     card_path.write_text(json.dumps(card, indent=2) + "\n")
 
 

@@ -122,9 +122,12 @@ class Station:
     def judge(self, vectors: I16) -> Replay:
         """(N, K) int16, one vector per time step -> what the bridge makes of them."""
         card = self.recogniser.card
-        alarms = Alarms(card.thresholds, alarm_parameters(card.alarms))
+        parameters = alarm_parameters(card.alarms)
+        alarms = Alarms(card.thresholds, parameters)
         verdicts = self.verdicts(vectors)
-        peak = np.max([v.probabilities for v in verdicts], axis=0, initial=0.0)
+        # A clip is scored by what the alarm rules would look at; one shorter than that, by its end.
+        warm = [v for v in verdicts if v.span.vectors >= parameters.warm_up_vectors]
+        peak = np.max([v.probabilities for v in warm or verdicts[-1:]], axis=0)
         return Replay(
             seconds=len(vectors) / self.profile.rate_hz,
             vectors=len(vectors),
