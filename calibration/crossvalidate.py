@@ -101,8 +101,9 @@ def _train_fold(
     model = load_model(args.start) if args.start else Model()
     groups = grouped(train)
     fit_trunk(model, groups, recipe_of(args, args.bits))
-    watched = watch_groups(model, groups)
+    trunk, watched = model.state(), watch_groups(model, groups)
     for cap, folder in folders.items():
+        model.load(trunk)
         train_head(model, watched, recipe_of(args, cap))
         save_model(model, folder / "model.pt")
         ship(model, [f.planes for f in train], folder, name=f"fold-{fold}-{cap:g}", bits=cap)

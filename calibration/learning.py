@@ -55,9 +55,9 @@ class Recipe:
     trunk_windows: int = 30
     trunk_length: int = 16
     trunk_rate: float = 2e-3
-    head_steps: int = 1500
+    head_steps: int = 500
     head_windows: int = 48
-    head_rate: float = 2e-3
+    head_rate: float = 1e-3
     weight_decay: float = 0.02
     seed: int = 1
 
