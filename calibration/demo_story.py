@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from calibration.listener import Heard
 
 HEADING = f"{'clip time':>10}  {'what':<12} {'phase':<10} probability"
+# The clips say when an event begins; who fell lies there until the clip ends, and an alarm of
+# either phase that comes while they lie has found them. The delay stands beside it.
+FOUND_WITHIN_S = max(GRACE_S.values())
 WINDOW_S = 2  # the window that leaked bits are quoted for
 
 
@@ -148,8 +151,10 @@ def table(story: Story, summary: dict[str, Any]) -> list[str]:
 def fate(story: Story, kind: str, onset_s: float) -> str:
     """What became of an event that is in the clip."""
     found = []
-    for phase, grace_s in GRACE_S.items():
-        delays = [delay for delay in _delays(story, kind, phase, onset_s) if delay <= grace_s]
+    for phase in GRACE_S:
+        delays = [
+            delay for delay in _delays(story, kind, phase, onset_s) if delay <= FOUND_WITHIN_S
+        ]
         if delays:
             found.append(f"{phase} after {min(delays):.1f} s")
     return ", ".join(found) or "MISSED"
@@ -173,7 +178,7 @@ def _expected(story: Story, event_id: str) -> bool:
         if event.event_id == event_id
         for kind, onset_s in story.clip.events
     ) or any(
-        -LEAD_S <= delay <= GRACE_S[event.phase]
+        -LEAD_S <= delay <= FOUND_WITHIN_S
         for event in story.events
         if event.event_id == event_id and event.phase in GRACE_S
         for kind, onset_s in story.clip.events

@@ -123,7 +123,8 @@ def test_a_state_is_a_line_only_when_it_changes(story):
         ([], "MISSED"),
         ([("confirmed", 12.0)], "MISSED"),
         ([("confirmed", 29.0)], "confirmed after 13.5 s"),
-        ([("suspected", 29.0)], "MISSED"),
+        ([("suspected", 29.0)], "suspected after 13.5 s"),
+        ([("suspected", 36.0)], "MISSED"),
     ],
 )
 def test_the_fate_of_an_event_in_the_clip(story, events, told):
