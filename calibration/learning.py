@@ -4,7 +4,7 @@
 Two stages, because they see different lengths of time. Stage one learns from pixels over short
 windows, end to end through the noise. Stage two freezes the trunk, watches every clip once in a
 few augmented variants, and learns projection and recogniser over windows as long as the bridge's,
-where a step costs a thousandth of stage one's. Weights are averaged over steps (EMA).
+where a time step costs a small part of one of pixels. Weights are averaged over steps (EMA).
 
 Letters: B windows, T time steps, D embedding size, Q kinds.
 """
