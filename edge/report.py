@@ -15,11 +15,12 @@ from edge.session import Report
 from wire.status import Bits, DeviceStatus
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reporter:
     """Describes one pipeline."""
 
     pipeline: Pipeline
+    fault: str | None = None  # of wire.status.FAULTS: what ended the way from frame to vector
 
     def status(self, status: str) -> Report:
         """online | stopping | offline -> what to publish; mode and camera are its headline."""
@@ -66,6 +67,7 @@ class Reporter:
             status=status,
             mode=ledger.mode,
             camera=pipeline.camera.state,
+            fault=self.fault,
             frames=pipeline.camera.frames,
             frames_wiped=pipeline.camera.frames_wiped,
             releases=pipeline.releases,

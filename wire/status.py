@@ -17,6 +17,18 @@ from wire.times import check_time, rfc3339, unix_time
 STATUSES = ("online", "offline", "stopping")
 MODES = ("full", "coarse", "repeating")
 CAMERAS = ("live", "frozen", "missing", "ended")
+# What ended the way from a frame to its vector; SPEC.md says what each is and what cures it.
+FAULTS = (
+    "no-driver",
+    "driver-too-old",
+    "no-device",
+    "no-kernels",
+    "out-of-memory",
+    "device-lost",
+    "engine",
+    "engine-nan",
+    "bad-receipt",
+)
 BITS_MAX = 1e12
 
 _COUNTERS = (
@@ -54,6 +66,7 @@ class DeviceStatus:
     status: str  # of STATUSES; the will says offline
     mode: str  # full: finest noise; coarse: a coarser level; repeating: a cap is reached
     camera: str  # of CAMERAS
+    fault: str | None  # of FAULTS; None: none
     frames: int  # since the daemon started, like all counters here
     frames_wiped: int
     releases: int
@@ -73,6 +86,8 @@ class DeviceStatus:
         _CHECKS.choice("status", self.status, STATUSES)
         _CHECKS.choice("mode", self.mode, MODES)
         _CHECKS.choice("camera", self.camera, CAMERAS)
+        if self.fault is not None:
+            _CHECKS.choice("fault", self.fault, FAULTS)
         for key in _COUNTERS:
             _CHECKS.integer(key, getattr(self, key), 0, JSON_INTEGER_MAX)
         if not isinstance(self.spent_bits, Bits) or not isinstance(self.cap_bits, Bits):

@@ -8,7 +8,7 @@ import uuid
 from hypothesis import strategies as st
 
 from wire.events import KINDS, PHASES, STREAMS, Event, Evidence, OpenEvent, SensorState
-from wire.status import CAMERAS, MODES, STATUSES, Bits, DeviceStatus
+from wire.status import CAMERAS, FAULTS, MODES, STATUSES, Bits, DeviceStatus
 
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
 model_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
@@ -64,6 +64,7 @@ statuses = st.builds(
     status=st.sampled_from(STATUSES),
     mode=st.sampled_from(MODES),
     camera=st.sampled_from(CAMERAS),
+    fault=st.none() | st.sampled_from(FAULTS),
     frames=counts,
     frames_wiped=counts,
     releases=counts,
@@ -113,6 +114,7 @@ STATUS = DeviceStatus(
     status="online",
     mode="full",
     camera="live",
+    fault=None,
     frames=100,
     frames_wiped=99,
     releases=98,

@@ -106,6 +106,9 @@ BAD = [
     ("status", "status", "away"),
     ("status", "mode", "off"),
     ("status", "camera", "broken"),
+    ("status", "fault", ""),
+    ("status", "fault", "unlucky"),
+    ("status", "fault", 0),
     ("status", "frames", 1.5),
     ("status", "frames", False),
     ("status", "spent_bits", {"window": 1, "hour": 2}),
@@ -196,6 +199,7 @@ def test_any_value_for_any_key_is_read_right_or_malformed(name, data):
         (STATE, "probabilities", {f"kind_{n}": 0.5 for n in range(17)}),
         (STATUS, "spent_bits", (1.0, 2.0, 3.0)),
         (STATUS, "frames", 2**53),
+        (STATUS, "fault", "a frame of a person"),
     ],
 )
 def test_what_cannot_be_published_cannot_be_made(usual, key, value):
