@@ -30,9 +30,9 @@ from calibration.peer import Peer, PeerError
 from calibration.scaling import scaling_ms
 from edge.config import EdgeConfig, EncoderConfig, ProfileConfig, StateConfig, load_config
 from edge.daemon import open_books, open_pipeline
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES
 from edge.pipeline import STAGES, Pipeline
 from edge.timings import Timings
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
 
 SOURCE = "test:"  # of SIZE
 SIZE = (640, 480)

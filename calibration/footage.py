@@ -19,7 +19,7 @@ import numpy.typing as npt
 from calibration.data import Clip
 from calibration.networks import KINDS
 from edge.camera import open_camera
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 
 RATE_HZ = 10
 DECODE_TIMEOUT_S = 30.0

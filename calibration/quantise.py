@@ -47,8 +47,8 @@ from calibration.networks import (
 )
 from calibration.train import CLIP_NORM, WINDOW_S, load_model
 from calibration.tune import WARM_UP_VECTORS
-from edge.desensitise import CANVAS_H, CANVAS_W
 from edge.encoders import open_encoder
+from kernels.desensitise import CANVAS_H, CANVAS_W
 from wire.profile import Profile
 
 OPSET = 17

@@ -29,8 +29,8 @@ from cloud_bridge.recogniser import MAX_BATCH, Recogniser
 from cloud_bridge.track import Due, Track
 from cloud_bridge.windows import Span
 from edge.camera import open_camera
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from edge.encoders import open_encoder
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from kernels.reference import ReleaseParameters, Releaser
 from wire.message import VectorMessage
 from wire.profile import Profile

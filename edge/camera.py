@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 from edge import wiping
 from edge.arena import Arena
-from edge.desensitise import CANVAS_H, CANVAS_W
 from edge.errors import CameraError
 from edge.frame import Frame
 from edge.sources import parse_source
+from kernels.desensitise import CANVAS_H, CANVAS_W
 
 FROZEN_AFTER_S = 5.0  # of identical frames: a real sensor's noise never stands still
 MISSING_AFTER_S = 2.0  # without a frame

@@ -24,7 +24,6 @@ import numpy as np
 
 from edge.arena import Arena
 from edge.config import EdgeConfig, PrivacyConfig, shipped, split_broker_url, state_dir
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from edge.encoders import open_encoder
 from edge.errors import ConfigError
 from edge.identity import load_or_create
@@ -40,6 +39,7 @@ from edge.supervisor import Supervisor
 from edge.ticks import Ticks
 from edge.tls import client_context
 from kernels.bounds import leak_bits
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from kernels.errors import ReleaseError
 from kernels.noise import KEY_BYTES
 from kernels.reference import ReleaseParameters, Releaser

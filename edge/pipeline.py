@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge.desensitise import Desensitiser
 from edge.encoders import Encoder
 from edge.frame import Frame
 from edge.ledger import Ledger
@@ -27,6 +26,7 @@ from edge.outbox import Outbox
 from edge.sequence import Sequence
 from edge.ticks import Ticks
 from edge.timings import Timings
+from kernels.desensitise import Desensitiser
 from kernels.reference import Releaser
 from wire.message import Signer, VectorMessage
 from wire.topics import SensorTopics

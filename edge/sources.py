@@ -21,8 +21,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.desensitise import CANVAS_H, CANVAS_W
 from edge.errors import CameraError
+from kernels.desensitise import CANVAS_H, CANVAS_W
 
 RTSP_LATENCY_MS = 200  # what the jitter buffer may hold back
 RTSP_DEAD_AFTER_US = 5_000_000

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES
 from edge.encoders import open_encoder
 from edge.hygiene import reexec_with_perturb
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
 
 
 def read_into(planes: np.ndarray) -> None:

@@ -14,9 +14,9 @@ import psutil
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES
 from edge.encoders import open_encoder
 from edge.errors import ConfigError, EncoderError, UseAfterWipe
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
 from tests.contract.tiny_models import tiny_encoder
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES
 from edge.encoders import INPUT_NAME, OUTPUT_NAME
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
 
 CHANNELS = (PLANES, 8, 16)
 OPSET = 19

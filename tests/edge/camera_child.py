@@ -18,9 +18,9 @@ import numpy as np
 
 from edge import wiping
 from edge.camera import open_camera
-from edge.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from edge.encoders import open_encoder
 from edge.hygiene import reexec_with_perturb
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 
 RATE_HZ = 10
 

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.desensitise import Desensitiser
 from edge.errors import UseAfterWipe
 from edge.ledger import Caps, Ledger
 from edge.outbox import Outbox
@@ -16,6 +15,7 @@ from edge.pipeline import Buffers, Pipeline
 from edge.sequence import Sequence
 from edge.ticks import Ticks
 from kernels.bounds import leak_bits
+from kernels.desensitise import Desensitiser
 from kernels.reference import ReleaseParameters, Releaser
 from wire.message import Signer, open_sealed, unpack
 from wire.profile import Profile

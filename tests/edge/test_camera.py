@@ -15,9 +15,9 @@ import pytest
 from edge import camera as camera_module
 from edge import gstreamer
 from edge.camera import Camera, open_camera
-from edge.desensitise import CANVAS_H, CANVAS_W
 from edge.errors import CameraError, UseAfterWipe
 from edge.wiping import Pull
+from kernels.desensitise import CANVAS_H, CANVAS_W
 
 RATE = 10
 TIMEOUT_S = 20.0

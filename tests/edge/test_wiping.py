@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge import wiping
-from edge.desensitise import CANVAS_H, CANVAS_W
+from kernels.desensitise import CANVAS_H, CANVAS_W
 
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402
