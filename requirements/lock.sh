@@ -24,5 +24,6 @@ lock train.txt --extra dev --extra train --constraints requirements/dev.txt
 # PyTorch's own CPU wheels carry the same version and other bytes than the package index's. Accept
 # those that were used to train the shipped models as well.
 while read -r hash _; do
+  grep -q "sha256:$hash" requirements/train.txt && continue  # uv keeps what the file had before
   sed -i "/^torch==/a\\    --hash=sha256:$hash \\\\" requirements/train.txt
 done < <(grep -v '^#' requirements/torch-cpu.sha256)
