@@ -39,10 +39,12 @@ setup() {
   cd "$ROOT"
   exec 9<"$ROOT/build.sh"
   flock -n 9 || { say "another build.sh is setting up; waiting"; flock 9; }
+  if cuda_compiler >/dev/null; then SYSTEM_PACKAGES+=(g++ python3-dev); fi  # to compile PyCUDA
   system_packages
   environment
   python_packages
   native
+  pycuda
   exec 9<&-
 }
 
@@ -123,6 +125,31 @@ native() {
   gcc -O2 -Wall -Wextra -shared -fPIC "${sources[@]}" -o "$library.new" "${flags[@]}"
   mv "$library.new" "$library"  # a daemon that runs keeps the file it has mapped
   stamp native edge/*.[ch]
+}
+
+cuda_compiler() { PATH=$PATH:/usr/local/cuda/bin type -P nvcc; }
+
+pycuda() {
+  local nvcc root work=build/pycuda
+  if ! nvcc=$(cuda_compiler); then
+    say "no nvcc, so no PyCUDA, and tests of the accelerator will be skipped: install the CUDA" \
+      "toolkit (on a Jetson: apt-get install nvidia-jetpack) and run this again" >&2
+    return
+  fi
+  root=$("$nvcc" --dryrun -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
+  stamp_fits pycuda requirements/pycuda.txt "$root/include/cuda.h" && return
+  say "PyCUDA for the CUDA toolkit in $(readlink -f "$root") (three minutes, once)"
+  rm -rf "$work" && mkdir -p "$work"
+  "$VENV/bin/python" -I -m pip --disable-pip-version-check download --quiet --dest "$work" \
+    --no-deps --no-build-isolation --no-binary :all: --require-hashes -r requirements/pycuda.txt
+  tar -xzf "$work"/pycuda-*.tar.gz -C "$work" --strip-components 1
+  # The driver's library is found when a program starts; to link, an empty one of its name will do.
+  gcc -shared -Wl,-soname,libcuda.so.1 -x c /dev/null -o "$work/libcuda.so"
+  printf '%s = %s\n' CUDA_ROOT "'$root'" CUDADRV_LIB_DIR "['$ROOT/$work']" \
+    CUDA_ENABLE_CURAND False CXXFLAGS "['-g0']" >"$work/siteconf.py"
+  LDFLAGS=-Wl,--no-as-needed pip_install --quiet --no-deps --no-build-isolation "./$work"
+  rm -rf "$work"
+  stamp pycuda requirements/pycuda.txt "$root/include/cuda.h"
 }
 
 # A stamp is the digest of what a step was made from; the same digest means nothing to do.

@@ -92,6 +92,12 @@ def test_a_stamp_fits_until_what_it_stands_for_changes(tmp_path):
     assert bash("VENV=$PWD; stamp_fits other source", tmp_path).returncode != 0
 
 
+def test_without_nvcc_it_says_what_will_be_skipped_and_goes_on(tmp_path):
+    done = bash("cuda_compiler() { false; }; pycuda; echo went on", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+    assert "tests of the accelerator will be skipped" in done.stderr
+
+
 def test_help_names_every_verb_and_an_unknown_one_is_an_error():
     text = subprocess.run(
         [ROOT / "build.sh", "help"], capture_output=True, text=True, timeout=60, check=True
@@ -108,6 +114,7 @@ def test_help_names_every_verb_and_an_unknown_one_is_an_error():
 def test_setup_again_does_nothing():
     fits = (
         "stamp_fits packages requirements/dev.txt pyproject.toml && stamp_fits native edge/*.[ch]"
+        " && { [[ -f .venv/pycuda.stamp ]] || ! cuda_compiler; }"
     )
     if bash(f'cd "{ROOT}"; environment_fits && {fits}', ROOT).returncode != 0:
         pytest.skip("this folder was not set up by ./build.sh setup as it is now")
