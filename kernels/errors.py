@@ -10,3 +10,15 @@ class ReleaseError(Exception):
 
 class FormatError(Exception):
     """A frame's layout or size, or a frame rate, that nothing here is made for."""
+
+
+class AcceleratorError(Exception):
+    """The GPU, its driver or its engine failed; the message names the cure.
+
+    `fault`: "no-driver", "driver-too-old", "no-device", "no-kernels", "out-of-memory",
+    "device-lost", "engine-nan", "bad-receipt" or "engine".
+    """
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
