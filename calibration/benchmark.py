@@ -30,7 +30,8 @@ from calibration.peer import Peer, PeerError
 from calibration.scaling import scaling_ms
 from edge.config import EdgeConfig, EncoderConfig, ProfileConfig, StateConfig, load_config
 from edge.daemon import open_books, open_pipeline
-from edge.pipeline import STAGES, Pipeline
+from edge.encoders import Encoder, open_encoder
+from edge.pipeline import Pipeline
 from edge.timings import Timings
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
 
@@ -77,25 +78,28 @@ def run(args: argparse.Namespace) -> int:
     """Measure, and print the table."""
     with tempfile.TemporaryDirectory() as state, ExitStack() as stack:
         config = _config(args.models, Path(state))
-        pipeline = open_pipeline(config, SOURCE, open_books(config, stack), stack)
+        books = open_books(config, stack)
+        pipeline = open_pipeline(config, SOURCE, books, stack)
+        encoder = open_encoder(config.encoder.backend, books.model, THREADS)
+        stack.callback(encoder.close)
         peer = Peer(args.peer, THREADS) if args.peer else None
         scale_ms = scaling_ms(*SIZE)
-        measure(pipeline, peer, WARM_UP_FRAMES)
-        pipeline.timings = Timings(STAGES)
-        samples = measure(pipeline, peer, args.frames)
+        measure(pipeline, encoder, peer, WARM_UP_FRAMES)
+        pipeline.timings = pipeline.new_timings()
+        samples = measure(pipeline, encoder, peer, args.frames)
         print(table(pipeline.timings, samples, scale_ms, peer))
     return 0
 
 
-def measure(pipeline: Pipeline, peer: Peer | None, frames: int) -> Samples:
+def measure(pipeline: Pipeline, encoder: Encoder, peer: Peer | None, frames: int) -> Samples:
     """Take `frames` frames through the pipeline, with the others in the pauses."""
     samples = Samples()
     planes = np.random.default_rng(0).integers(0, 255, PLANES_SHAPE, np.uint8)
-    embedding = np.zeros_like(pipeline.buffers.embedding)
+    embedding = np.zeros(encoder.dim, np.float32)
     for _ in range(frames):
         pipeline.camera.next(0)
         samples.path.time(lambda: one_frame(pipeline))
-        samples.encoder.time(lambda: pipeline.encoder.embed(planes, embedding))
+        samples.encoder.time(lambda: encoder.embed(planes, embedding))
         if peer is not None:
             samples.peer.time(peer.infer)
     return samples

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from calibration.data import Clip
 from calibration.networks import KINDS
 from edge.camera import open_camera
+from edge.processors.cpu import GREY_CANVAS
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 
 RATE_HZ = 10
@@ -51,13 +52,13 @@ class Footage:
 
 def watch(clip: Clip) -> npt.NDArray[np.uint8]:
     """Every frame of a clip at RATE_HZ -> planes (N, 3, 64, 80). Raises CameraError."""
-    desensitiser = Desensitiser(RATE_HZ)
-    planes = []
-    with open_camera(str(clip.path), RATE_HZ, realtime=False) as camera:
+    desensitiser, canvas = Desensitiser(RATE_HZ), np.zeros(GREY_CANVAS.nbytes, np.uint8)
+    planes, source = [], str(clip.path)
+    with open_camera(source, RATE_HZ, GREY_CANVAS, canvas, realtime=False) as camera:
         while (frame := camera.next(DECODE_TIMEOUT_S)) is not None:
             out = np.empty((PLANES, CANVAS_H, CANVAS_W), np.uint8)
             with frame:
-                desensitiser.planes(frame.pixels, out)
+                desensitiser.planes(frame.pixels.reshape(CANVAS_H, CANVAS_W), out)
             planes.append(out)
     return np.stack(planes) if planes else np.empty((0, PLANES, CANVAS_H, CANVAS_W), np.uint8)
 

@@ -30,8 +30,10 @@ from cloud_bridge.track import Due, Track
 from cloud_bridge.windows import Span
 from edge.camera import open_camera
 from edge.encoders import open_encoder
+from edge.mechanism import release_parameters
+from edge.processors.cpu import GREY_CANVAS
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
-from kernels.reference import ReleaseParameters, Releaser
+from kernels.reference import Releaser
 from wire.message import VectorMessage
 from wire.profile import Profile
 
@@ -90,16 +92,18 @@ class Station:
         """Every frame at the profile's rate -> (N, D) float32, N at least 1."""
         if not clip.is_file():
             raise ReplayError("no such file")
-        desensitiser = Desensitiser(self.profile.rate_hz)
+        rate_hz, source = self.profile.rate_hz, str(clip.resolve())
+        desensitiser = Desensitiser(rate_hz)
+        canvas = np.zeros(GREY_CANVAS.nbytes, np.uint8)
         planes = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
         rows: list[F32] = []
-        with open_camera(str(clip.resolve()), self.profile.rate_hz, realtime=False) as camera:
+        with open_camera(source, rate_hz, GREY_CANVAS, canvas, realtime=False) as camera:
             while True:
                 frame = camera.next(FRAME_TIMEOUT_S)
                 if frame is None:
                     break
                 with frame:
-                    desensitiser.planes(frame.pixels, planes)
+                    desensitiser.planes(frame.pixels.reshape(CANVAS_H, CANVAS_W), planes)
                 row = np.zeros(self._encoder.dim, np.float32)
                 self._encoder.embed(planes, row)
                 rows.append(row)
@@ -189,17 +193,6 @@ def _alarm(change: Transition) -> Alarm:
     start_s = START_US / 1e6
     return Alarm(
         change.kind, change.phase, change.onset_time - start_s, change.detection_time - start_s
-    )
-
-
-def release_parameters(profile: Profile) -> ReleaseParameters:
-    """The profile's constants in the form that the mechanism takes."""
-    return ReleaseParameters(
-        projection=profile.projection_matrix(),
-        embedding_scale=profile.embedding_scale,
-        clip_norm=profile.clip_norm,
-        full_scale=profile.full_scale,
-        sigmas=profile.sigmas,
     )
 
 

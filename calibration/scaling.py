@@ -11,7 +11,8 @@ import time
 import gi
 
 from edge import wiping
-from edge.sources import CANVAS, SCALE
+from edge.processors.cpu import GREY_CANVAS
+from edge.sources import SCALE, caps
 
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402  only after the version was named
@@ -27,10 +28,10 @@ class ScalingError(Exception):
 def scaling_ms(width: int, height: int) -> float:
     """CPU milliseconds per frame of width x height I420, the layout most cameras decode to."""
     Gst.init(None)
-    caps = f"video/x-raw,format=I420,width={width},height={height},framerate=30/1"
+    given = f"video/x-raw,format=I420,width={width},height={height},framerate=30/1"
     pipeline = Gst.parse_launch(
-        f"videotestsrc num-buffers=1 pattern=ball ! {caps} ! imagefreeze num-buffers={FRAMES} "
-        f"! {SCALE} ! {CANVAS} ! fakesink sync=false"
+        f"videotestsrc num-buffers=1 pattern=ball ! {given} ! imagefreeze num-buffers={FRAMES} "
+        f"! {SCALE} ! {caps(GREY_CANVAS)} ! fakesink sync=false"
     )
     wiping.hook(pipeline)
     before = time.process_time_ns()

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames from any source, small and grey, each with an owner who wipes it.
+"""Frames from any source, in the size and format that are wanted, each with an owner who wipes it.
 
-Order of `next`: wipe the previous frame, wait for the newest one, copy it into locked memory, let
+Order of `next`: wipe the previous frame, wait for the newest one, copy it onto the canvas, let
 GStreamer's buffer go (which zeroes it).
 
-The camera owns one canvas. A `Frame` is a view of it and ends at its wipe, at the next `next` or
-at `close`, whichever comes first. When a recording ends, the whole pipeline is taken down at once,
-so that nothing of it stays in memory while the daemon goes on. A live source that breaks or falls
-silent is taken down and rebuilt, with growing pauses, until `close`.
+The canvas is the caller's, locked in memory. A `Frame` is a view of it and ends at its wipe, at the
+next `next` or at `close`, whichever comes first. When a recording ends, the whole pipeline is taken
+down at once, so that nothing of it stays in memory while the daemon goes on. A live source that
+breaks or falls silent is taken down and rebuilt, with growing pauses, until `close`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge import wiping
-from edge.arena import Arena
 from edge.errors import CameraError
 from edge.frame import Frame
 from edge.sources import parse_source
-from kernels.desensitise import CANVAS_H, CANVAS_W
+from kernels.frame import FrameFormat
 
 FROZEN_AFTER_S = 5.0  # of identical frames: a real sensor's noise never stands still
 MISSING_AFTER_S = 2.0  # without a frame
@@ -47,7 +46,7 @@ class Stream(Protocol):
     def pull(
         self, timeout_s: float, canvas: npt.NDArray[np.uint8], about: wiping.Pulled
     ) -> wiping.Pull:
-        """Wait for the newest frame and copy it into canvas (64, 80); raises when it broke."""
+        """Wait for the newest frame and copy it into canvas (nbytes,); raises when it broke."""
 
     def stop(self) -> None:
         """End; whatever was held is wiped."""
@@ -79,10 +78,10 @@ class _Signs:
 class Camera:
     """An open source. For one thread; the module's head says who owns what."""
 
-    def __init__(self, open_stream: Callable[[], Stream], *, live: bool) -> None:
-        self._open_stream, self._live = open_stream, live
-        self._arena = Arena(CANVAS_H * CANVAS_W)
-        self._canvas = self._arena.array((CANVAS_H, CANVAS_W), np.uint8)
+    def __init__(
+        self, open_stream: Callable[[], Stream], canvas: npt.NDArray[np.uint8], *, live: bool
+    ) -> None:
+        self._open_stream, self._canvas, self._live = open_stream, canvas, live
         self._about = wiping.Pulled()
         self._frame: Frame | None = None
         self._stream: Stream | None = None
@@ -132,11 +131,10 @@ class Camera:
         return None
 
     def close(self) -> None:
-        """Take the stream down, wipe and unmap the canvas. Idempotent."""
+        """Wipe the canvas and take the stream down. Idempotent."""
         self._wipe_frame()
         self._stop()
         self.ended = True
-        self._arena.close()
 
     def __enter__(self) -> Camera:
         return self
@@ -204,9 +202,17 @@ class Camera:
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
 
-def open_camera(source: str, rate_hz: int, realtime: bool = True) -> Camera:
+def open_camera(
+    source: str,
+    rate_hz: int,
+    layout: FrameFormat,
+    canvas: npt.NDArray[np.uint8],
+    *,
+    realtime: bool = True,
+) -> Camera:
     """Open `source` (see `edge.sources`) for at most `rate_hz` frames per second.
 
+    Every frame is scaled and converted to `layout` and copied into canvas (layout.nbytes,) uint8.
     `realtime=False`, recordings only: every frame at exactly `rate_hz`, in order, as fast as they
     are taken, none dropped; frame i shows the moment i / rate_hz. Raises CameraError.
     """
@@ -215,4 +221,7 @@ def open_camera(source: str, rate_hz: int, realtime: bool = True) -> Camera:
         raise CameraError(f"{parsed.name} is live: only a recording can be read at any speed")
     from edge.gstreamer import GstPipeline
 
-    return Camera(lambda: GstPipeline(parsed, rate_hz, realtime=realtime), live=parsed.live)
+    def open_stream() -> GstPipeline:
+        return GstPipeline(parsed, rate_hz, layout, realtime=realtime)
+
+    return Camera(open_stream, canvas, live=parsed.live)

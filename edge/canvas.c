@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From GStreamer's stream to one small grey canvas in memory of the caller.
+ * From GStreamer's stream to one packed canvas in memory of the caller.
  *
  * In C, because `gi` would hand a frame over as a Python `bytes`, which cannot be wiped.
  */
@@ -93,48 +93,104 @@ static guint64 digest_of(const guint8 *canvas, gsize size)
   return digest;
 }
 
-static gboolean is_canvas(GstSample *sample, GstVideoInfo *info, guint width, guint height)
+/* Keep in step with PIXELS in kernels/frame.py. */
+static const GstVideoFormat FORMATS[] = {
+  GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_BGRx,
+};
+
+typedef struct {
+  GstVideoFormat format;
+  gint width, height;
+} Layout;
+
+typedef struct {
+  const guint8 *first; /* its upper left byte */
+  gsize row_bytes;     /* that hold pixels */
+  gsize rows;
+  gsize stride; /* bytes from one row to the next, at least row_bytes */
+} Plane;
+
+/* The buffer may carry its own description, and the caps another: both must be what was asked. */
+static gboolean is_wanted(GstSample *sample, GstVideoInfo *info, const Layout *wanted)
 {
   GstCaps *caps = gst_sample_get_caps(sample);
+  GstBuffer *buffer = gst_sample_get_buffer(sample);
+  GstVideoMeta *meta;
 
-  return caps != NULL && gst_sample_get_buffer(sample) != NULL
-      && gst_video_info_from_caps(info, caps)
-      && GST_VIDEO_INFO_FORMAT(info) == GST_VIDEO_FORMAT_GRAY8
-      && (guint)GST_VIDEO_INFO_WIDTH(info) == width
-      && (guint)GST_VIDEO_INFO_HEIGHT(info) == height;
+  if (caps == NULL || buffer == NULL || !gst_video_info_from_caps(info, caps)
+      || GST_VIDEO_INFO_FORMAT(info) != wanted->format
+      || GST_VIDEO_INFO_WIDTH(info) != wanted->width
+      || GST_VIDEO_INFO_HEIGHT(info) != wanted->height)
+    return FALSE;
+  meta = gst_buffer_get_video_meta(buffer);
+  return meta == NULL
+      || (meta->format == wanted->format && meta->width == (guint)wanted->width
+          && meta->height == (guint)wanted->height
+          && meta->n_planes == GST_VIDEO_INFO_N_PLANES(info));
 }
 
-/* Copy a GRAY8 sample of exactly (height, width) into `canvas`, honouring its stride. */
-static gboolean copy_canvas(GstSample *sample, guint8 *canvas, guint width, guint height)
+/* Where plane number `index` lies; FALSE when its rows overlap or leave the memory mapped. */
+static gboolean find_plane(const GstVideoFrame *frame, guint index, Plane *plane)
+{
+  const GstMapInfo *map = &frame->map[frame->meta != NULL ? index : 0];
+  gint stride = GST_VIDEO_FRAME_PLANE_STRIDE(frame, index);
+  gint component[GST_VIDEO_MAX_COMPONENTS];
+  gsize start;
+
+  gst_video_format_info_component(frame->info.finfo, index, component);
+  plane->first = GST_VIDEO_FRAME_PLANE_DATA(frame, index);
+  plane->rows = GST_VIDEO_FRAME_COMP_HEIGHT(frame, component[0]);
+  plane->row_bytes = (gsize)GST_VIDEO_FRAME_COMP_WIDTH(frame, component[0])
+      * GST_VIDEO_FRAME_COMP_PSTRIDE(frame, component[0]);
+  if (stride < 0 || (gsize)stride < plane->row_bytes)
+    return FALSE;
+  plane->stride = stride;
+  start = (gsize)plane->first - (gsize)map->data; /* before the map is far beyond it */
+  return start <= map->size
+      && (plane->rows - 1) * plane->stride + plane->row_bytes <= map->size - start;
+}
+
+static guint8 *copy_plane(guint8 *out, const Plane *plane)
+{
+  for (gsize row = 0; row < plane->rows; row++, out += plane->row_bytes)
+    memcpy(out, plane->first + row * plane->stride, plane->row_bytes);
+  return out;
+}
+
+/* Copy the sample into `canvas`, plane after plane without padding: all of it or nothing. */
+static gboolean copy_canvas(GstSample *sample, guint8 *canvas, const Layout *wanted)
 {
   GstVideoInfo info;
   GstVideoFrame frame;
-  const guint8 *pixels;
+  Plane planes[GST_VIDEO_MAX_PLANES];
+  gboolean whole = TRUE;
 
-  if (!is_canvas(sample, &info, width, height)
+  if (!is_wanted(sample, &info, wanted)
       || !gst_video_frame_map(&frame, &info, gst_sample_get_buffer(sample), GST_MAP_READ))
     return FALSE;
-  pixels = GST_VIDEO_FRAME_PLANE_DATA(&frame, 0);
-  for (guint y = 0; y < height; y++)
-    memcpy(canvas + (gsize)y * width,
-           pixels + (gssize)y * GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0), width);
+  for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES(&frame); i++)
+    whole = whole && find_plane(&frame, i, &planes[i]);
+  for (guint i = 0; whole && i < GST_VIDEO_FRAME_N_PLANES(&frame); i++)
+    canvas = copy_plane(canvas, &planes[i]);
   gst_video_frame_unmap(&frame);
-  return TRUE;
+  return whole;
 }
 
-/* Wait for the newest frame of `sink` and copy it into `canvas` (height, width). LETHE_... */
-int lethe_pull(GstElement *sink, guint64 timeout_ns, guint8 *canvas, guint width, guint height,
-               LethePulled *out)
+/* Wait for the newest frame of `sink`; copy it into `canvas` if it is (height, width) pixels of
+ * format number `pixels`, `size` bytes when packed. LETHE_... */
+int lethe_pull(GstElement *sink, guint64 timeout_ns, guint8 *canvas, guint size, guint pixels,
+               guint width, guint height, LethePulled *out)
 {
+  const Layout wanted = {FORMATS[pixels], (gint)width, (gint)height};
   GstSample *sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink), timeout_ns);
   gboolean copied;
 
   if (sample == NULL)
     return gst_app_sink_is_eos(GST_APP_SINK(sink)) ? LETHE_ENDED : LETHE_TIMEOUT;
-  copied = copy_canvas(sample, canvas, width, height);
+  copied = copy_canvas(sample, canvas, &wanted);
   if (copied) {
     out->arrival_ns = lethe_arrival_ns(gst_sample_get_buffer(sample));
-    out->digest = digest_of(canvas, (gsize)width * height);
+    out->digest = digest_of(canvas, size);
   }
   gst_sample_unref(sample);
   return copied ? LETHE_FRAME : LETHE_BAD_FRAME;

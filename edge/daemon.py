@@ -2,9 +2,9 @@
 """Opens the rooms of the daemon in order, runs the pipeline, closes them in reverse.
 
 First the books, which outlive a run: the locked state directory, profile and model (which must
-belong together), key, epoch, ledger, outbox. Then what sees: locked memory, release, encoder,
-camera. At the end what saw is closed and wiped first; only then the outbox is flushed. The noise
-key goes from the kernel straight into locked memory and never lies on a disk.
+belong together), key, epoch, ledger, outbox. Then what sees: processor and camera. At the end what
+saw is closed and wiped first; only then the outbox is flushed. The noise key goes from the kernel
+straight into locked memory and never lies on a disk.
 """
 
 from __future__ import annotations
@@ -12,24 +12,22 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
-import os
 import sys
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge.arena import Arena
 from edge.config import EdgeConfig, PrivacyConfig, shipped, split_broker_url, state_dir
-from edge.encoders import open_encoder
 from edge.errors import ConfigError
 from edge.identity import load_or_create
 from edge.ledger import Caps, Ledger
 from edge.outbox import Outbox
-from edge.pipeline import Buffers, Pipeline
+from edge.pipeline import Pipeline
+from edge.processors import open_processor
 from edge.publisher import Publisher
 from edge.report import Reporter
 from edge.sequence import Sequence
@@ -39,10 +37,6 @@ from edge.supervisor import Supervisor
 from edge.ticks import Ticks
 from edge.tls import client_context
 from kernels.bounds import leak_bits
-from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
-from kernels.errors import ReleaseError
-from kernels.noise import KEY_BYTES
-from kernels.reference import ReleaseParameters, Releaser
 from wire.errors import BadProfile
 from wire.message import Signer
 from wire.profile import Profile
@@ -50,7 +44,6 @@ from wire.topics import SensorTopics, device_status
 
 KEY_NAME, EPOCH_NAME, LEDGER_NAME, OUTBOX_NAME = "device.key", "epoch", "ledger", "outbox"
 SWITCH_INTERVAL_S = 0.0005  # how long another thread may keep a frame waiting for the interpreter
-ARENA_BYTES = 1 << 20  # planes, embedding, vector, key and the scratch of both
 
 log = logging.getLogger(__name__)
 
@@ -133,34 +126,22 @@ def open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack
     """What sees, from camera to outbox; `eyes` closes and wipes it. Raises EdgeError."""
     from edge.camera import open_camera  # imports GStreamer
 
-    profile, engine = books.profile, config.encoder
-    memory = eyes.enter_context(Arena(ARENA_BYTES))
-    desensitiser = Desensitiser(profile.rate_hz, memory.array)
-    eyes.callback(desensitiser.wipe)
-    encoder = eyes.enter_context(closing(open_encoder(engine.backend, books.model, engine.threads)))
-    if encoder.dim != profile.embedding_dim:
-        raise ConfigError(
-            f"the model makes {encoder.dim} values, the profile expects {profile.embedding_dim}"
-        )
-    releaser = eyes.enter_context(closing(_releaser(profile, memory)))
+    profile = books.profile
+    processor = open_processor(config.encoder, books.model, profile)
+    eyes.callback(processor.close)
     _settle()  # before the first frame, which would have to wait for it
+    camera = open_camera(source, profile.rate_hz, processor.format, processor.canvas)
     return Pipeline(
-        desensitiser=desensitiser,
-        encoder=encoder,
-        releaser=releaser,
-        buffers=Buffers(
-            planes=memory.array((PLANES, CANVAS_H, CANVAS_W), np.uint8),
-            embedding=memory.array((profile.embedding_dim,), np.float32),
-            vector=memory.array((profile.released_dim,), np.int16),
-        ),
+        camera=eyes.enter_context(camera),
         ledger=books.ledger,
+        processor=processor,
         signer=books.signer,
         outbox=books.outbox,
         sequence=books.sequence,
         topics=SensorTopics(config.site, config.device, config.sensor),
         profile_id=profile.id,
         ticks=Ticks(profile.rate_hz),
-        camera=eyes.enter_context(open_camera(source, profile.rate_hz)),
+        vector=np.zeros(profile.released_dim, np.int16),
     )
 
 
@@ -195,30 +176,6 @@ def _lower(key: str, wanted: float | None, most: float) -> float:
     if wanted is not None and wanted > most:
         raise ConfigError(f"[privacy] {key} must be at most {most:g}, which the profile allows")
     return most if wanted is None else wanted
-
-
-def _releaser(profile: Profile, memory: Arena) -> Releaser:
-    key = memory.buffer(KEY_BYTES)
-    fill_with_randomness(key)
-    try:
-        parameters = ReleaseParameters(
-            projection=profile.projection_matrix(),
-            embedding_scale=profile.embedding_scale,
-            clip_norm=profile.clip_norm,
-            full_scale=profile.full_scale,
-            sigmas=profile.sigmas,
-        )
-    except ReleaseError as error:
-        raise ConfigError(f"profile {profile.name}: {error}") from error
-    return Releaser(parameters, key, memory.array)
-
-
-def fill_with_randomness(key: memoryview) -> None:
-    """Fresh secret bytes from the kernel, written in place: no copy is left in the interpreter."""
-    os.getrandom(1)  # waits until the kernel's generator is seeded; the device below would not
-    with Path("/dev/urandom").open("rb", buffering=0) as device:
-        if device.readinto(key) != len(key):
-            raise ConfigError("the kernel's random source gave too little")
 
 
 def _source(config: EdgeConfig) -> str:

@@ -15,7 +15,7 @@ from edge.errors import UseAfterWipe
 
 @final
 class Frame:
-    """`pixels` is a view of the camera's locked canvas, not a copy, and ends with `wipe`."""
+    """`pixels` is the processor's canvas that the camera filled, no copy, and ends with `wipe`."""
 
     __slots__ = ("_pixels", "time_ns", "wall_us")
 
@@ -26,7 +26,7 @@ class Frame:
 
     @property
     def pixels(self) -> npt.NDArray[np.uint8]:
-        """(64, 80) uint8 grey; raises UseAfterWipe once wiped."""
+        """(nbytes,) uint8, packed as the camera was asked; raises UseAfterWipe once wiped."""
         if self._pixels is None:
             raise UseAfterWipe("this frame was wiped")
         return self._pixels

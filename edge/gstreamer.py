@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edge import wiping
 from edge.errors import CameraError
 from edge.sources import PACKAGES, Source
+from kernels.frame import FrameFormat
 
 gi.require_version("Gst", "1.0")
 from gi.repository import GLib, Gst  # noqa: E402  only after the version was named
@@ -28,9 +29,11 @@ Gst.init(None)
 class GstPipeline:
     """One pipeline. `stop` takes it down; whatever it held is wiped then."""
 
-    def __init__(self, source: Source, rate_hz: int, *, realtime: bool) -> None:
-        self._source = source
-        self._gst = _build(source, rate_hz, realtime=realtime)
+    def __init__(
+        self, source: Source, rate_hz: int, layout: FrameFormat, *, realtime: bool
+    ) -> None:
+        self._source, self._layout = source, layout
+        self._gst = _build(source, rate_hz, layout, realtime=realtime)
         self._sink = self._gst.get_by_name("sink")
         self._bus = self._gst.get_bus()
         wiping.hook(self._gst)
@@ -53,13 +56,13 @@ class GstPipeline:
         self, timeout_s: float, canvas: npt.NDArray[np.uint8], about: wiping.Pulled
     ) -> wiping.Pull:
         """Wait for a frame; see `wiping.pull`. Raises CameraError when the pipeline broke."""
-        outcome = wiping.pull(self._sink, timeout_s, canvas, about)
+        outcome = wiping.pull(self._sink, timeout_s, self._layout, canvas, about)
         # Taking the errors also drops every other message: they would pile up for weeks.
         message = self._bus.pop_filtered(Gst.MessageType.ERROR)
         if message is not None:
             raise CameraError(self._explain(message))
         if outcome is wiping.Pull.BAD_FRAME:
-            raise CameraError(f"{self._source.name}: a frame that is not the canvas")
+            raise CameraError(f"{self._source.name}: a frame that is not whole {self._layout}")
         return outcome
 
     def stop(self) -> None:
@@ -80,10 +83,10 @@ class GstPipeline:
         return f"{self._source.name}: {reason}"
 
 
-def _build(source: Source, rate_hz: int, *, realtime: bool) -> Any:  # noqa: ANN401
+def _build(source: Source, rate_hz: int, layout: FrameFormat, *, realtime: bool) -> Any:  # noqa: ANN401
     """The pipeline in the state NULL. Raises CameraError, naming the package that is missing."""
     jetson = Gst.ElementFactory.find("nvvidconv") is not None
-    description = source.description(rate_hz, realtime=realtime, jetson=jetson)
+    description = source.description(rate_hz, layout, realtime=realtime, jetson=jetson)
     context = Gst.ParseContext()
     try:
         pipeline = Gst.parse_launch_full(description, context, Gst.ParseFlags.FATAL_ERRORS)

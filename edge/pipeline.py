@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turn each frame into one sealed vector, and leave nothing behind.
 
-Order: keep motion and shape, wipe the frame, encode, wipe the planes, charge the budget, release
-with noise, wipe the embedding, seal, queue. One message leaves per tick, whether the room is empty
-or full: without a frame, or without budget, the last vector is sent again unchanged. Before the
-first release there is nothing to send.
+Order: charge the budget, process (keep motion and shape, wipe the frame, encode, wipe the planes,
+release with noise, wipe the embedding), seal, queue. One message leaves per tick, whether the room
+is empty or full: without a frame, or without budget, the last vector is sent again unchanged.
+Before the first release there is nothing to send.
 
 No hardware is imported here; the stages arrive as arguments.
 """
@@ -19,31 +19,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge.encoders import Encoder
 from edge.frame import Frame
 from edge.ledger import Ledger
 from edge.outbox import Outbox
+from edge.processors import FrameProcessor
 from edge.sequence import Sequence
 from edge.ticks import Ticks
 from edge.timings import Timings
-from kernels.desensitise import Desensitiser
-from kernels.reference import Releaser
 from wire.message import Signer, VectorMessage
 from wire.topics import SensorTopics
 
 if TYPE_CHECKING:
     from edge.camera import Camera  # at run time this would import GStreamer
-
-STAGES = ("capture", "desensitise", "encode", "ledger", "release", "seal", "queue")
-
-
-@dataclass(slots=True)
-class Buffers:
-    """The locked memory a frame passes through, and the vector that left last."""
-
-    planes: npt.NDArray[np.uint8]  # (3, 64, 80)
-    embedding: npt.NDArray[np.float32]  # (D,)
-    vector: npt.NDArray[np.int16]  # (K,), released: public from then on
 
 
 @dataclass(slots=True)
@@ -51,23 +38,28 @@ class Pipeline:
     """One sensor, from its frames to its outbox."""
 
     camera: Camera
-    desensitiser: Desensitiser
-    encoder: Encoder
     ledger: Ledger
-    releaser: Releaser
+    processor: FrameProcessor
     signer: Signer
     outbox: Outbox
     sequence: Sequence
     topics: SensorTopics
     profile_id: bytes
     ticks: Ticks
-    buffers: Buffers
-    timings: Timings = field(default_factory=lambda: Timings(STAGES))
+    vector: npt.NDArray[np.int16]  # (K,), the newest release: public
+    timings: Timings = field(init=False)
     releases: int = 0
     repeated: int = 0
     signed_bytes: int = 0
     queued_ns: int = 0  # monotonic time of the newest message
     level: int | None = None  # noise level of the newest release; None before the first
+
+    def __post_init__(self) -> None:
+        self.timings = self.new_timings()
+
+    def new_timings(self) -> Timings:
+        """Empty figures for the stages of this pipeline."""
+        return Timings(("capture", "ledger", *self.processor.stages, "seal", "queue"))
 
     def run(self, stopped: Callable[[], bool], each_turn: Callable[[], None]) -> None:
         """Until `stopped`; `each_turn` is called at least once a tick, after its message."""
@@ -84,22 +76,14 @@ class Pipeline:
         tick = self.ticks.take(frame.time_ns)
         if tick is None:
             return
-        buffers, timings = self.buffers, self.timings
+        timings = self.timings
         timings.start(frame.time_ns)
-        timings.lap()
-        self.desensitiser.planes(frame.pixels, buffers.planes)
-        frame.wipe()
-        timings.lap()
-        self.encoder.embed(buffers.planes, buffers.embedding)
-        buffers.planes.fill(0)
         timings.lap()
         level = self.ledger.charge(self.ticks.time_s(tick))
         timings.lap()
+        self.processor.process(frame, level, self.vector, timings.lap)
         if level is not None:
-            self.releaser.release(buffers.embedding, level, buffers.vector)
             self.level = level
-        buffers.embedding.fill(0)
-        timings.lap()
         if self.level is not None:
             message = self._message(tick, self.level, repeated=level is None)
             sealed = self.signer.seal(message, self.topics.vectors)
@@ -125,7 +109,7 @@ class Pipeline:
             capture_time_us=self.ticks.wall_us(tick, _wall_offset_us()),
             noise_level=level,
             repeated=repeated,
-            vector=self.buffers.vector,
+            vector=self.vector,
         )
 
     def _queue(self, message: VectorMessage, sealed: bytes) -> None:

@@ -11,8 +11,8 @@ What a user wrote is never pasted into a pipeline's description: it is set as a 
 element called "source", so that no character of it can mean something to the parser. A password is
 shown nowhere: messages use `Source.name`, from which it was taken out.
 
-Every pipeline scales to the canvas as early as it can, has no queue that holds more than one
-buffer, and ends in the appsink "sink".
+Every pipeline scales to the size that is wanted as early as it can, has no queue that holds more
+than one buffer, and ends in the appsink "sink".
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import CameraError
-from kernels.desensitise import CANVAS_H, CANVAS_W
+from kernels.frame import FrameFormat
 
 RTSP_LATENCY_MS = 200  # what the jitter buffer may hold back
 RTSP_DEAD_AFTER_US = 5_000_000
-
-CANVAS = f"video/x-raw,format=GRAY8,width={CANVAS_W},height={CANVAS_H}"
 
 # Software decoders only: what a graphics card's decoder keeps cannot be wiped from here. Streams
 # that are no video are not decoded at all. One buffer between demuxer and decoder, not 5 MB.
@@ -69,16 +67,24 @@ class Source:
     properties: dict[str, str | int]  # of the element "source"
     live: bool  # it may fall silent and come back; a recording ends
 
-    def description(self, rate_hz: int, *, realtime: bool, jetson: bool) -> str:
+    def description(
+        self, rate_hz: int, layout: FrameFormat, *, realtime: bool, jetson: bool
+    ) -> str:
         """The whole pipeline, from source to sink; `jetson` says whether `nvvidconv` is there."""
+        wanted = caps(layout)
         head = self.head.replace(DECODE, DECODE_ON_JETSON) if jetson else self.head
         scale = SCALE_ON_JETSON if jetson else SCALE
-        start = f"{head} ! {scale} ! {CANVAS}"
+        start = f"{head} ! {scale} ! {wanted}"
         if not realtime:
-            return f"{start} ! videorate ! {CANVAS},framerate={rate_hz}/1 ! {EVERY_SINK}"
+            return f"{start} ! videorate ! {wanted},framerate={rate_hz}/1 ! {EVERY_SINK}"
         if not self.live:
             start += " ! clocksync"
         return f"{start} ! {NEWEST_SINK}"
+
+
+def caps(layout: FrameFormat) -> str:
+    """Raw video of this format in ordinary memory, as GStreamer writes it."""
+    return f"video/x-raw,format={layout.pixels},width={layout.width},height={layout.height}"
 
 
 def redact(uri: str) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import CameraError
+from kernels.frame import PIXELS, FrameFormat
 
 LIBRARY = Path(__file__).with_name("_wiping.so")
 
@@ -66,15 +67,15 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
         raise CameraError(f"{LIBRARY.name} cannot be loaded; run ./build.sh setup") from error
-    element, pixels = ctypes.c_void_p, ctypes.c_void_p
+    element, canvas = ctypes.c_void_p, ctypes.c_void_p
     library.lethe_hook.argtypes = [element]
     library.lethe_hook.restype = None
     library.lethe_pace.argtypes = [element, ctypes.c_uint64]
     library.lethe_stats.argtypes = [ctypes.POINTER(_Counters)]
     library.lethe_stats.restype = None
     library.lethe_pull.argtypes = [
-        *(element, ctypes.c_uint64),
-        *(pixels, ctypes.c_uint, ctypes.c_uint),
+        *(element, ctypes.c_uint64, canvas),
+        *(ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint),
         ctypes.POINTER(Pulled),
     ]
     _check(library.lethe_canvas_init(), "lethe_canvas_init")
@@ -109,13 +110,25 @@ def pace(element: Any, period_ns: int) -> None:  # noqa: ANN401
     _check(_library().lethe_pace(_pointer(element), period_ns), "lethe_pace")
 
 
-def pull(sink: Any, timeout_s: float, canvas: npt.NDArray[np.uint8], about: Pulled) -> Pull:  # noqa: ANN401
-    """Wait for the newest frame of `sink` and copy it into canvas (H, W) uint8, C-contiguous."""
-    height, width = canvas.shape
+def pull(
+    sink: Any,  # noqa: ANN401
+    timeout_s: float,
+    layout: FrameFormat,
+    canvas: npt.NDArray[np.uint8],
+    about: Pulled,
+) -> Pull:
+    """Wait for the newest frame of `sink` and copy it into canvas (layout.nbytes,) uint8, packed.
+
+    A frame of another size or format, or whose rows do not lie where it says, is BAD_FRAME and not
+    copied. Raises CameraError for a canvas of another size.
+    """
+    if canvas.shape != (layout.nbytes,) or not canvas.flags.c_contiguous:
+        raise CameraError(f"the canvas must be {layout.nbytes} bytes in one piece")
+    wanted = layout.nbytes, PIXELS.index(layout.pixels), layout.width, layout.height
     timeout_ns = max(0, round(timeout_s * 1e9))
     return Pull(
         _library().lethe_pull(
-            _pointer(sink), timeout_ns, canvas.ctypes.data, width, height, ctypes.byref(about)
+            _pointer(sink), timeout_ns, canvas.ctypes.data, *wanted, ctypes.byref(about)
         )
     )
 

@@ -20,6 +20,7 @@ from edge import wiping
 from edge.camera import open_camera
 from edge.encoders import open_encoder
 from edge.hygiene import reexec_with_perturb
+from edge.processors.cpu import GREY_CANVAS
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 
 RATE_HZ = 10
@@ -34,13 +35,14 @@ def main() -> None:
     desensitiser, encoder = Desensitiser(RATE_HZ), open_encoder("openvino", Path(model), 1)
     planes = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
     embedding = np.zeros(encoder.dim, np.float32)
-    with open_camera(clip, RATE_HZ) as camera:
+    canvas = np.zeros(GREY_CANVAS.nbytes, np.uint8)
+    with open_camera(clip, RATE_HZ, GREY_CANVAS, canvas) as camera:
         os.write(1, b"open\n")
         while not camera.ended:
             frame = camera.next(1.0)
             if frame is not None:
                 with frame:
-                    desensitiser.planes(frame.pixels, planes)
+                    desensitiser.planes(frame.pixels.reshape(CANVAS_H, CANVAS_W), planes)
                 encoder.embed(planes, embedding)
         os.write(1, b"ended\n")
         threading.Event().wait()

@@ -8,21 +8,23 @@ import numpy as np
 import onnx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge.arena import Arena
 from edge.errors import UseAfterWipe
 from edge.ledger import Caps, Ledger
+from edge.mechanism import release_parameters
 from edge.outbox import Outbox
-from edge.pipeline import Buffers, Pipeline
+from edge.pipeline import Pipeline
+from edge.processors.cpu import ARENA_BYTES, CpuProcessor
 from edge.sequence import Sequence
 from edge.ticks import Ticks
 from kernels.bounds import leak_bits
-from kernels.desensitise import Desensitiser
-from kernels.reference import ReleaseParameters, Releaser
 from wire.message import Signer, open_sealed, unpack
 from wire.profile import Profile
 from wire.topics import SensorTopics
 
 RATE = 10
 D, K = 8, 4
+NOISE_KEY = bytes(range(32))
 TOPICS = SensorTopics("home", "device-1", "door")
 
 
@@ -115,7 +117,7 @@ class FakeCamera:
         return self.frame(due)
 
     def frame(self, time_ns):
-        pixels = np.random.default_rng(self.frames).integers(1, 256, (64, 80)).astype(np.uint8)
+        pixels = np.random.default_rng(self.frames).integers(1, 256, 64 * 80).astype(np.uint8)
         self.frames += 1
         self.frames_wiped += 1
         self.given.append(FakeFrame(pixels, time_ns))
@@ -144,31 +146,22 @@ def make_pipeline(folder, camera, profile=None, caps=None, key=None, clock=None)
     caps = caps or Caps.continuous(profile.window_s, profile.window_cap_bits)
     costs = [leak_bits(profile.clip_norm, sigma) for sigma in profile.sigmas]
     folder.mkdir(exist_ok=True)
-    parameters = ReleaseParameters(
-        profile.projection_matrix(),
-        profile.embedding_scale,
-        profile.clip_norm,
-        profile.full_scale,
-        profile.sigmas,
-    )
+    memory = Arena(ARENA_BYTES)
+    noise_key = memory.buffer(32)
+    noise_key[:] = NOISE_KEY
+    parameters = release_parameters(profile)
     ledger_clock = {} if clock is None else {"now": clock}
     return Pipeline(
         camera=camera,
-        desensitiser=Desensitiser(profile.rate_hz),
-        encoder=FakeEncoder(),
         ledger=Ledger(folder / "ledger", caps, costs, **ledger_clock),
-        releaser=Releaser(parameters, memoryview(bytearray(range(32)))),
+        processor=CpuProcessor(memory, FakeEncoder(), parameters, profile.rate_hz, noise_key),
         signer=Signer(key or Ed25519PrivateKey.generate()),
         outbox=Outbox(folder / "outbox", 1000, 600.0),
         sequence=Sequence(folder / "epoch", time.time()),
         topics=TOPICS,
         profile_id=profile.id,
         ticks=Ticks(profile.rate_hz),
-        buffers=Buffers(
-            np.zeros((3, 64, 80), np.uint8),
-            np.zeros(profile.embedding_dim, np.float32),
-            np.zeros(profile.released_dim, np.int16),
-        ),
+        vector=np.zeros(profile.released_dim, np.int16),
     )
 
 

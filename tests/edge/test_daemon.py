@@ -17,9 +17,10 @@ from edge.config import (
     StateConfig,
     load_config,
 )
-from edge.daemon import caps, fill_with_randomness, load_profile, open_books, open_pipeline
+from edge.daemon import caps, load_profile, open_books, open_pipeline
 from edge.errors import ConfigError
 from edge.ledger import SLACK
+from edge.mechanism import fill_with_randomness
 from tests.edge.stages import tiny_profile, write_models
 
 
@@ -84,7 +85,7 @@ def noise_of_a_new_start(config):
         zeros = np.zeros(8, np.float32)
         noise = []
         for _ in range(4):
-            pipeline.releaser.release(zeros, 0, out)
+            pipeline.processor._releaser.release(zeros, 0, out)
             noise.append(out.tobytes())
         return noise
 
@@ -101,10 +102,10 @@ def test_everything_that_saw_is_wiped_and_closed(tmp_path):
         books = open_books(config, stack)
         with ExitStack() as eyes:
             pipeline = open_pipeline(config, "test:", books, eyes)
-            pipeline.buffers.embedding[:] = 1.0
-            pipeline.buffers.planes[:] = 1
-        assert not pipeline.buffers.embedding.any()
-        assert not pipeline.buffers.planes.any()
+            arena = pipeline.processor._memory
+            arena._whole[:] = 1
+            memory = arena._whole
+        assert not memory.any()
         assert pipeline.camera.ended
 
 

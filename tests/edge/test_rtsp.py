@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import gi
+import numpy as np
 import pytest
 
-from edge.camera import Camera, open_camera
+from edge import camera as camera_module
+from edge.camera import Camera
+from edge.processors.cpu import GREY_CANVAS
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
 USER, PASSWORD = "me", "tHe-sEcReT"
@@ -37,6 +40,10 @@ def serving(port: str = "0"):
             server.kill()
 
 
+def open_camera(uri: str) -> Camera:
+    return camera_module.open_camera(uri, 10, GREY_CANVAS, np.zeros(GREY_CANVAS.nbytes, np.uint8))
+
+
 def wait_for_frames(camera: Camera, count: int) -> int:
     seen, deadline = 0, time.monotonic() + DEADLINE_S
     while seen < count and time.monotonic() < deadline:
@@ -49,7 +56,7 @@ def wait_for_frames(camera: Camera, count: int) -> int:
 
 def test_a_network_camera_is_seen_again_after_it_was_gone(caplog):
     with serving() as port:
-        camera = open_camera(f"rtsp://{USER}:{PASSWORD}@127.0.0.1:{port}/door", 10)
+        camera = open_camera(f"rtsp://{USER}:{PASSWORD}@127.0.0.1:{port}/door")
         assert wait_for_frames(camera, 10) == 10
         assert camera.state == "live"
     with camera:
@@ -67,7 +74,7 @@ def test_a_network_camera_is_seen_again_after_it_was_gone(caplog):
 def test_a_wrong_password_is_named_and_not_shown(caplog):
     with serving() as port:
         uri = f"rtsp://{USER}:{PASSWORD}x@127.0.0.1:{port}/door"
-        with open_camera(uri, 10) as camera:
+        with open_camera(uri) as camera:
             deadline = time.monotonic() + DEADLINE_S
             while not caplog.records and time.monotonic() < deadline:
                 assert camera.next(0.2) is None

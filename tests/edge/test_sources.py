@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.errors import CameraError
+from edge.processors.cpu import GREY_CANVAS
 from edge.sources import parse_source, redact
 
 SECRET = "tHe-sEcReT"
@@ -36,7 +37,7 @@ def test_no_password_is_ever_shown(before, after, path):
     uri = f"rtsp://user:{before}{SECRET}{after}@camera.local/{path}"
     assert SECRET not in redact(uri)
     assert SECRET not in parse_source(uri).name
-    assert SECRET not in parse_source(uri).description(10, realtime=True, jetson=False)
+    assert SECRET not in parse_source(uri).description(10, GREY_CANVAS, realtime=True, jetson=False)
 
 
 def test_a_uri_of_another_kind_is_refused_without_its_password():
@@ -66,7 +67,7 @@ def test_nothing_that_a_user_wrote_reaches_the_description(tmp_path):
     path = tmp_path / "a ! fakesink name=x b.mp4"
     path.touch()
     source = parse_source(str(path))
-    assert "fakesink" not in source.description(10, realtime=True, jetson=False)
+    assert "fakesink" not in source.description(10, GREY_CANVAS, realtime=True, jetson=False)
     assert source.properties["location"] == str(path)
 
 
@@ -74,13 +75,17 @@ def test_nothing_that_a_user_wrote_reaches_the_description(tmp_path):
 def test_cameras_are_live_and_wait_for_no_clock(text):
     source = parse_source(text)
     assert source.live
-    assert "clocksync" not in source.description(10, realtime=True, jetson=False)
+    assert "clocksync" not in source.description(10, GREY_CANVAS, realtime=True, jetson=False)
 
 
 def test_on_a_jetson_the_video_engine_scales_and_device_memory_is_allowed():
-    on_jetson = parse_source("csi:0").description(10, realtime=True, jetson=True)
+    on_jetson = parse_source("csi:0").description(10, GREY_CANVAS, realtime=True, jetson=True)
     assert "nvvidconv" in on_jetson
     assert "videoscale" not in on_jetson
     camera = parse_source("rtsp://host/x")
-    assert "force-sw-decoders=false" in camera.description(10, realtime=True, jetson=True)
-    assert "force-sw-decoders=true" in camera.description(10, realtime=True, jetson=False)
+    assert "force-sw-decoders=false" in camera.description(
+        10, GREY_CANVAS, realtime=True, jetson=True
+    )
+    assert "force-sw-decoders=true" in camera.description(
+        10, GREY_CANVAS, realtime=True, jetson=False
+    )
