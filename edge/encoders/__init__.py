@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ConfigError
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
 
-INPUT_NAME = "planes"  # uint8 (1, 3, 64, 80)
+INPUT_NAME = "planes"  # uint8
+INPUT_SHAPE = (1, PLANES, CANVAS_H, CANVAS_W)
 OUTPUT_NAME = "embedding"  # float32 (1, D)
 
 

@@ -18,11 +18,8 @@ import numpy.typing as npt
 import openvino
 
 from edge.arena import Arena
-from edge.encoders import INPUT_NAME, OUTPUT_NAME
+from edge.encoders import INPUT_NAME, INPUT_SHAPE, OUTPUT_NAME
 from edge.errors import EncoderError, UseAfterWipe
-from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
-
-INPUT_SHAPE = (1, PLANES, CANVAS_H, CANVAS_W)
 
 
 class OpenVinoEncoder:
