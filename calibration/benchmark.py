@@ -28,8 +28,9 @@ import numpy as np
 from calibration.evaluate import MODELS, shipped_models, version
 from calibration.peer import Peer, PeerError
 from calibration.scaling import scaling_ms
+from edge.books import open_books
 from edge.config import EdgeConfig, EncoderConfig, ProfileConfig, StateConfig, load_config
-from edge.daemon import open_books, open_pipeline
+from edge.daemon import open_pipeline
 from edge.encoders import Encoder, open_encoder
 from edge.pipeline import Pipeline
 from edge.timings import Timings

@@ -12,8 +12,9 @@ import logging
 import sys
 from pathlib import Path
 
+from edge.books import KEY_NAME
 from edge.config import EdgeConfig, load_config, state_dir
-from edge.daemon import KEY_NAME, run
+from edge.daemon import run
 from edge.errors import ConfigError, EdgeError
 from edge.hygiene import harden, reexec_with_perturb
 from edge.identity import load_or_create, public_key_text

@@ -1,63 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the rooms of the daemon in order, runs the pipeline, closes them in reverse.
 
-First the books, which outlive a run: the locked state directory, profile and model (which must
-belong together), key, epoch, ledger, outbox. Then what sees: processor and camera. At the end what
-saw is closed and wiped first; only then the outbox is flushed. The noise key goes from the kernel
-straight into locked memory and never lies on a disk.
+First the books, which outlive a run. Then what sees: processor and camera. At the end what saw is
+closed and wiped first; only then the outbox is flushed.
 """
 
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
 import sys
-import time
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge.config import EdgeConfig, PrivacyConfig, shipped, split_broker_url, state_dir
+from edge.books import Books, open_books
+from edge.config import EdgeConfig, split_broker_url
 from edge.errors import ConfigError
-from edge.identity import load_or_create
-from edge.ledger import Caps, Ledger
-from edge.outbox import Outbox
 from edge.pipeline import Pipeline
 from edge.processors import open_processor
 from edge.publisher import Publisher
 from edge.report import Reporter
-from edge.sequence import Sequence
 from edge.session import Link
-from edge.state import open_state
 from edge.supervisor import Supervisor
 from edge.ticks import Ticks
 from edge.tls import client_context
-from kernels.bounds import leak_bits
-from wire.errors import BadProfile
-from wire.message import Signer
 from wire.profile import Profile
-from wire.topics import SensorTopics, device_status
+from wire.topics import device_status
 
-KEY_NAME, EPOCH_NAME, LEDGER_NAME, OUTBOX_NAME = "device.key", "epoch", "ledger", "outbox"
 SWITCH_INTERVAL_S = 0.0005  # how long another thread may keep a frame waiting for the interpreter
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What outlives a run, open."""
-
-    model: Path
-    profile: Profile
-    signer: Signer
-    sequence: Sequence
-    ledger: Ledger
-    outbox: Outbox
 
 
 def run(config: EdgeConfig, supervisor: Supervisor, *, until_eos: bool) -> dict[str, object]:
@@ -107,21 +81,6 @@ def _announce(pipeline: Pipeline, profile: Profile) -> None:
     )
 
 
-def open_books(config: EdgeConfig, stack: ExitStack) -> Books:
-    """What outlives a run; `stack` closes it. Raises EdgeError for whatever cannot be had."""
-    model = config.encoder.model or shipped("encoder.onnx")
-    profile = load_profile(config.profile.path or shipped("profile.json"), model)
-    state = stack.enter_context(open_state(state_dir(config.state)))
-    signer = Signer(load_or_create(state / KEY_NAME))
-    costs = [leak_bits(profile.clip_norm, sigma) for sigma in profile.sigmas]
-    ledger = Ledger(state / LEDGER_NAME, caps(profile, config.privacy), costs)
-    stack.callback(ledger.close)
-    outbox = Outbox(state / OUTBOX_NAME, config.outbox.max_messages, config.outbox.max_age_s)
-    stack.callback(outbox.close)
-    sequence = Sequence(state / EPOCH_NAME, time.time())
-    return Books(model, profile, signer, sequence, ledger, outbox)
-
-
 def open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack) -> Pipeline:
     """What sees, from camera to outbox; `eyes` closes and wipes it. Raises EdgeError."""
     from edge.camera import open_camera  # imports GStreamer
@@ -138,44 +97,11 @@ def open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack
         signer=books.signer,
         outbox=books.outbox,
         sequence=books.sequence,
-        topics=SensorTopics(config.site, config.device, config.sensor),
+        topics=books.topics,
         profile_id=profile.id,
         ticks=Ticks(profile.rate_hz),
         vector=np.zeros(profile.released_dim, np.int16),
     )
-
-
-def load_profile(path: Path, model: Path) -> Profile:
-    """The profile, if it was made for exactly this model; ConfigError otherwise."""
-    try:
-        profile = Profile.load(path)
-    except BadProfile as error:
-        raise ConfigError(f"[profile] path {path}: {error}") from error
-    try:
-        digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"[encoder] model {model}: {error.strerror}") from error
-    if digest != profile.encoder_sha256:
-        raise ConfigError(
-            f"profile {path} was made for another model than {model}: its noise was chosen for "
-            "that one; name the two files that were made together"
-        )
-    return profile
-
-
-def caps(profile: Profile, privacy: PrivacyConfig) -> Caps:
-    """The caps that hold: the profile's, or lower ones; ConfigError for higher ones."""
-    most = Caps.continuous(profile.window_s, profile.window_cap_bits)
-    window = _lower("window_bits", privacy.window_bits, most.window_bits)
-    most = Caps.continuous(profile.window_s, window)
-    hour = _lower("hour_bits", privacy.hour_bits, most.hour_bits)
-    return Caps(profile.window_s, window, hour, _lower("day_bits", privacy.day_bits, most.day_bits))
-
-
-def _lower(key: str, wanted: float | None, most: float) -> float:
-    if wanted is not None and wanted > most:
-        raise ConfigError(f"[privacy] {key} must be at most {most:g}, which the profile allows")
-    return most if wanted is None else wanted
 
 
 def _source(config: EdgeConfig) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge.books import caps, load_profile, open_books
 from edge.config import (
     CameraConfig,
     EncoderConfig,
@@ -17,7 +18,7 @@ from edge.config import (
     StateConfig,
     load_config,
 )
-from edge.daemon import caps, load_profile, open_books, open_pipeline
+from edge.daemon import open_pipeline
 from edge.errors import ConfigError
 from edge.ledger import SLACK
 from edge.mechanism import fill_with_randomness
