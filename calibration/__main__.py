@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": "train encoder, projection and recogniser (needs the train extra)",
     "quantise": "turn a trained network into an INT8 ONNX file (needs the train extra)",
+    "engine": "build the encoder's TensorRT engine for the GPU of this machine",
     "evaluate": "run the deployed path over labelled clips and write its figures",
     "crossvalidate": "train and evaluate fold by fold (needs the train extra)",
     "benchmark": "time the daemon's stages, beside another network if one is named",

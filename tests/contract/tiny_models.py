@@ -44,7 +44,7 @@ class _Graph:
 
     def add(self, kind: str, inputs: list[str], *, to_name: str = "", **attributes: object) -> str:
         name = to_name or f"t{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        self._nodes.append(helper.make_node(kind, inputs, [name], f"{kind}:{name}", **attributes))
         return name
 
     def constant(self, value: np.ndarray) -> str:
