@@ -51,9 +51,15 @@ extern "C" __global__ void vote(const int32_t* in, int32_t* count, int32_t* any,
     }
 }
 
+extern "C" __global__ void reduce(const int32_t* in, int32_t* sums, int32_t* bits) {
+    const int i = threadIdx.y * 32 + threadIdx.x;
+    sums[i] = __reduce_add_sync(0xFFFFFFFF, in[i]);
+    bits[i] = static_cast<int32_t>(__reduce_or_sync(0xFFFFFFFF, in[i]));
+}
+
 extern "C" __global__ void numbers(int32_t* out, int32_t a, int32_t b) {
     out[0] = __dp4a(a, b, out[0]);
-    out[1] = static_cast<int32_t>(__funnelshift_l(b, a, 7));
+    out[1] = static_cast<int32_t>(__fdiv_rn(a, b));
 }
 """
 
@@ -124,9 +130,15 @@ def test_the_arithmetic_of_the_device(right):
     words = a.view(np.int32)[0], b.view(np.int32)[0]
     right.launch("numbers", (1,), (1,), 0, [out, *words])
     assert out[0] == 7 + a.astype(np.int32) @ b.astype(np.int32)
-    unsigned = [int(word) & 0xFFFFFFFF for word in words]
-    shifted = (unsigned[0] << 7 | unsigned[1] >> 25) & 0xFFFFFFFF
-    assert int(out[1]) & 0xFFFFFFFF == shifted
+    assert out[1] == int(np.float32(words[0]) / np.float32(words[1]))
+
+
+def test_warps_add_and_collect_bits(right):
+    values = integers(96).reshape(3, 32)
+    sums, bits = np.zeros((3, 32), np.int32), np.zeros((3, 32), np.int32)
+    right.launch("reduce", (1,), (32, 3), 0, [values, sums, bits], seed=5)
+    assert np.array_equal(sums, np.tile(values.sum(axis=1), (32, 1)).T)
+    assert np.array_equal(bits, np.tile(np.bitwise_or.reduce(values, axis=1), (32, 1)).T)
 
 
 def test_the_same_seed_gives_the_same_order_and_another_seed_another(planted):

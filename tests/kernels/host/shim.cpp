@@ -57,7 +57,7 @@ struct Place {
     bool operator==(const Place& other) const { return file == other.file && line == other.line; }
 };
 
-enum class State { ready, at_warp, at_block, gone };
+enum class State { ready, at_warp, at_part, at_block, gone };
 
 struct Fiber {
     ucontext_t context;
@@ -90,8 +90,23 @@ Random order;
 std::vector<Fiber> fibers(BLOCK_THREADS);
 std::vector<Fiber*> ready;
 unsigned threads;
-unsigned waiting_in_block, voted, vote_result;
-unsigned waiting_in_warp[BLOCK_THREADS / WARP];
+
+struct Barrier {
+    unsigned waiting = 0;
+    shim::Votes votes, result;
+    void arrive(unsigned vote) {
+        waiting++;
+        votes.sum += vote;
+        votes.bits |= vote;
+    }
+    void open() {
+        result = votes;
+        waiting = 0;
+        votes = {};
+    }
+};
+
+Barrier of_block, of_warp[BLOCK_THREADS / WARP];
 
 Fiber* running;
 const shim::Kernel* kernel;
@@ -189,43 +204,39 @@ void resume(Fiber& fiber) {
 
 // ---- barriers -----------------------------------------------------------------------------------
 
-// Lets the threads from `first` on go, if all of them wait at one and the same place.
-bool release(unsigned first, unsigned count, State waiting) {
-    for (unsigned i = first; i < first + count; i++)
-        if (fibers[i].state != waiting || !(fibers[i].place == fibers[first].place)) return false;
-    for (unsigned i = first; i < first + count; i++) {
-        fibers[i].state = State::ready;
-        ready.push_back(&fibers[i]);
-    }
-    return true;
-}
-
-void wait_at(State state, Place place) {
+// The running thread waits for those from `first` on. If it is the last of them, and all wait at one
+// and the same place, they may go on.
+shim::Votes meet(Barrier& barrier, unsigned first, unsigned count, State state, Place place,
+                 unsigned vote) {
     running->state = state;
     running->place = place;
+    barrier.arrive(vote);
+    bool together = barrier.waiting == count;
+    for (unsigned i = first; i < first + count && together; i++)
+        together = fibers[i].state == state && fibers[i].place == place;
+    if (together) {
+        barrier.open();
+        for (unsigned i = first; i < first + count; i++) {
+            fibers[i].state = State::ready;
+            ready.push_back(&fibers[i]);
+        }
+    }
+    suspend();
+    return barrier.result;
 }
 
 }  // namespace
 
-int shim::block_barrier(Vote vote, bool predicate, const char* file, int line) {
-    wait_at(State::at_block, {file, line});
-    voted += predicate;
-    if (++waiting_in_block == threads && release(0, threads, State::at_block)) {
-        vote_result = vote == Vote::any ? voted != 0 : voted;
-        waiting_in_block = voted = 0;
-    }
-    suspend();
-    return static_cast<int>(vote_result);
+shim::Votes shim::block_barrier(unsigned vote, const char* file, int line) {
+    return meet(of_block, 0, threads, State::at_block, {file, line}, vote);
 }
 
-void shim::warp_barrier(unsigned mask, const char* file, int line) {
+shim::Votes shim::warp_barrier(unsigned mask, unsigned vote, const char* file, int line) {
     const unsigned warp = running->number / WARP, first = warp * WARP;
     const unsigned lanes = threads - first < WARP ? threads - first : WARP;
-    // A barrier of some lanes only is not modelled: nobody will let this thread go.
-    wait_at(mask == 0xFFFFFFFFu ? State::at_warp : State::at_block, {file, line});
-    if (++waiting_in_warp[warp] == lanes && release(first, lanes, State::at_warp))
-        waiting_in_warp[warp] = 0;
-    suspend();
+    // A barrier of some lanes only is not modelled: nobody lets this thread go on.
+    const State state = mask == 0xFFFFFFFFu ? State::at_warp : State::at_part;
+    return meet(of_warp[warp], first, state == State::at_warp ? lanes : 0, state, {file, line}, vote);
 }
 
 void* shim::dynamic_shared() { return shared_memory; }
@@ -287,8 +298,8 @@ Fiber& draw_next(bool latest_first) {
 void run_block(size_t shared_bytes) {
     fill_with_garbage(shared_memory, shared_memory + shared_bytes);
     fill_with_garbage(__start_cuda_shared, __stop_cuda_shared);
-    waiting_in_block = voted = 0;
-    std::memset(waiting_in_warp, 0, sizeof waiting_in_warp);
+    of_block = {};
+    for (Barrier& barrier : of_warp) barrier = {};
     ready.clear();
     for (unsigned i = 0; i < threads; i++) {
         fibers[i].number = i;

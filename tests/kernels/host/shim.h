@@ -36,10 +36,13 @@ constexpr int warpSize = 32;
 
 namespace shim {
 
-enum class Vote { none, count, any };
+// What those that meet at a barrier bring with them: added up, and all their bits.
+struct Votes {
+    unsigned sum = 0, bits = 0;
+};
 
-int block_barrier(Vote vote, bool predicate, const char* file, int line);
-void warp_barrier(unsigned mask, const char* file, int line);
+Votes block_barrier(unsigned vote, const char* file, int line);
+Votes warp_barrier(unsigned mask, unsigned vote, const char* file, int line);
 
 // Dynamic shared memory of the block; build.py makes `extern __shared__ T name[];` a call of this.
 void* dynamic_shared();
@@ -82,15 +85,22 @@ struct Entry<kernel> {
 
 #define SHIM_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
-inline void __syncthreads(SHIM_HERE) { shim::block_barrier(shim::Vote::none, false, file, line); }
+inline void __syncthreads(SHIM_HERE) { shim::block_barrier(0, file, line); }
 inline int __syncthreads_count(int predicate, SHIM_HERE) {
-    return shim::block_barrier(shim::Vote::count, predicate != 0, file, line);
+    return static_cast<int>(shim::block_barrier(predicate != 0, file, line).sum);
 }
 inline int __syncthreads_or(int predicate, SHIM_HERE) {
-    return shim::block_barrier(shim::Vote::any, predicate != 0, file, line);
+    return static_cast<int>(shim::block_barrier(predicate != 0, file, line).bits);
 }
 inline void __syncwarp(unsigned mask = 0xFFFFFFFFu, SHIM_HERE) {
-    shim::warp_barrier(mask, file, line);
+    shim::warp_barrier(mask, 0, file, line);
+}
+inline int __reduce_add_sync(unsigned mask, int value, SHIM_HERE) {
+    return static_cast<int>(
+        shim::warp_barrier(mask, static_cast<unsigned>(value), file, line).sum);
+}
+inline unsigned __reduce_or_sync(unsigned mask, unsigned value, SHIM_HERE) {
+    return shim::warp_barrier(mask, value, file, line).bits;
 }
 // One thread runs at a time and blocks never overlap: every write is seen at once.
 inline void __threadfence() {}
@@ -130,9 +140,6 @@ inline int __dp4a(int a, int b, int sum) {
     return static_cast<int>(total);
 }
 inline float __fdiv_rn(float numerator, float denominator) { return numerator / denominator; }
-inline uint32_t __funnelshift_l(uint32_t low, uint32_t high, uint32_t shift) {
-    return static_cast<uint32_t>(((uint64_t{high} << 32 | low) << (shift & 31)) >> 32);
-}
 
 template <typename Integer, typename = std::enable_if_t<std::is_integral_v<Integer>>>
 constexpr Integer min(Integer a, Integer b) {
