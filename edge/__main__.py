@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `lethe-edge`: what it was told to do, done, or one line that says why not.
 
-Exit status: 0 after a clean stop, 1 when it broke while running, 2 when it was told wrongly.
+Exit status: 0 after a clean stop, 1 when it broke while running, 2 when it was told wrongly or
+lacks what no restart brings, 3 when the way from frame to vector failed and a restart may cure it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from edge.books import KEY_NAME
 from edge.config import EdgeConfig, load_config, state_dir
 from edge.daemon import run
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError, EdgeError, ProcessorError
 from edge.hygiene import harden, reexec_with_perturb
 from edge.identity import load_or_create, public_key_text
 from edge.state import make_directory
@@ -45,8 +46,11 @@ you are:
 
 SIGTERM or Ctrl-C stops cleanly: everything that saw a frame is wiped, waiting messages are
 flushed for at most 2 s and kept otherwise, and one line of JSON sums up the run on standard
-output. A second Ctrl-C ends at once. Exit status: 0 clean, 1 broke while running, 2 wrong
-settings."""
+output. A second Ctrl-C ends at once.
+
+Exit status: 0 clean; 1 broke while running; 2 wrong settings, or a driver, device or kernels that
+a restart does not bring; 3 the way from frame to vector failed: start it again. The status of the
+device at the broker names the fault."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         return command(options, load_config(options.config))
     except ConfigError as error:
         return _complain(error, 2)
+    except ProcessorError as error:
+        return _complain(error, 3 if error.restart_may_cure else 2)
     except EdgeError as error:
         return _complain(error, 1)
     except KeyboardInterrupt:

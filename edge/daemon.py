@@ -17,11 +17,11 @@ import numpy as np
 
 from edge.books import Books, open_books
 from edge.config import EdgeConfig, split_broker_url
-from edge.errors import ConfigError
+from edge.errors import ConfigError, ProcessorError
 from edge.pipeline import Pipeline
 from edge.processors import open_processor
 from edge.publisher import Publisher
-from edge.report import Reporter
+from edge.report import Reporter, line, summary
 from edge.session import Link
 from edge.supervisor import Supervisor
 from edge.ticks import Ticks
@@ -37,36 +37,40 @@ log = logging.getLogger(__name__)
 def run(config: EdgeConfig, supervisor: Supervisor, *, until_eos: bool) -> dict[str, object]:
     """Run until stopped, or until the source's end if `until_eos`; -> the summary of the run.
 
-    Raises EdgeError for whatever cannot be opened or breaks.
+    Raises EdgeError for whatever cannot be opened or breaks. A ProcessorError is told to the broker
+    first, by a status with its fault.
     """
     source = _source(config)
     link = _link(config)
     with ExitStack() as stack:
         books = open_books(config, stack)
-        with ExitStack() as eyes:
-            pipeline = open_pipeline(config, source, books, eyes)
-            reporter = Reporter(pipeline)
-            publisher = Publisher(link, books.outbox, reporter.status)
-            stack.callback(publisher.stop)
+        reporter = Reporter(books)
+        publisher = Publisher(link, books.outbox, reporter.status)
+        stack.callback(publisher.stop)
+        try:
+            with ExitStack() as eyes:
+                reporter.pipeline = pipeline = open_pipeline(config, source, books, eyes)
+                publisher.start()
+                supervisor.ready()
+                _announce(pipeline, books.profile)
+                _serve(pipeline, publisher, supervisor, until_eos)
+        except ProcessorError as error:  # what saw is wiped by now
+            reporter.fault = error.fault
             publisher.start()
-            supervisor.ready()
-            _announce(pipeline, books.profile)
-            _serve(pipeline, publisher, supervisor, until_eos)
+            raise
         supervisor.close()
         publisher.stop()
-        return reporter.summary()
+        return summary(pipeline)
 
 
 def _serve(pipeline: Pipeline, publisher: Publisher, supervisor: Supervisor, eos: bool) -> None:
-    line = Reporter(pipeline).line
-
     def stopped() -> bool:
         return supervisor.stopped() or (eos and pipeline.camera.ended)
 
     def each_turn() -> None:
         publisher.notify()
         publisher.check()
-        supervisor.turn(pipeline.queued_ns, line)
+        supervisor.turn(pipeline.queued_ns, lambda: line(pipeline))
 
     pipeline.run(stopped, each_turn)
 

@@ -5,6 +5,8 @@ Each room raises its own member and nothing else. Messages say what to do next, 
 password, a key or anything of a frame.
 """
 
+LASTING_FAULTS = frozenset({"no-driver", "driver-too-old", "no-device", "no-kernels"})
+
 
 class EdgeError(Exception):
     """Base of everything that `edge` raises on purpose."""
@@ -28,6 +30,22 @@ class CameraError(EdgeError):
 
 class EncoderError(EdgeError):
     """The encoder's engine is missing, or the model does not fit it."""
+
+
+class ProcessorError(EdgeError):
+    """The way from a frame to its vector failed, and released nothing.
+
+    `fault` is one of `wire.status.FAULTS`, which says more about each.
+    """
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+    @property
+    def restart_may_cure(self) -> bool:
+        """Whether it is worth while to start again before somebody has looked."""
+        return self.fault not in LASTING_FAULTS
 
 
 class LedgerError(EdgeError):

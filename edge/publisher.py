@@ -44,16 +44,20 @@ class Publisher:
         return session is not None and session.accepted
 
     def start(self) -> None:
-        """Begin connecting; returns at once."""
-        self._thread.start()
+        """Begin connecting; returns at once. Idempotent."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def notify(self) -> None:
         """Something was put into the outbox; never blocks."""
         os.eventfd_write(self._wake, 1)
 
     def stop(self, flush_s: float = 2.0) -> None:
-        """Say goodbye, flush what this time allows, leave the rest in the outbox. Idempotent."""
-        if self._stop_by is not None:
+        """Say goodbye, flush what this time allows, leave the rest in the outbox. Idempotent.
+
+        A connection that is being made may still come about in this time.
+        """
+        if self._stop_by is not None or self._thread.ident is None:
             return
         self._stop_by = time.monotonic() + flush_s
         self.notify()
@@ -66,7 +70,7 @@ class Publisher:
 
     def _run(self) -> None:
         failures = 0
-        while self._stop_by is None:
+        while True:  # at least once: a device that ends at its start has something to say, too
             session = Session(self._link, self._outbox, self._describe, self._wake)
             self._session = session
             try:
@@ -76,6 +80,8 @@ class Publisher:
                 self._back_off(str(error) or type(error).__name__, backoff_s(failures))
             finally:
                 session.close()
+            if self._stop_by is not None:
+                return
 
     def _back_off(self, reason: str, delay_s: float) -> None:
         if self._stop_by is not None:

@@ -88,7 +88,7 @@ class Session:
         )
         deadline = time.monotonic() + CONNECT_TIMEOUT_S
         while not self.accepted:
-            if time.monotonic() > deadline or stop_by() is not None:
+            if time.monotonic() > min(deadline, stop_by() or deadline):
                 raise LinkLost("no answer to the connection request")
             self._turn(0.2)
         while (end := stop_by()) is None:

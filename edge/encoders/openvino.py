@@ -44,6 +44,8 @@ class OpenVinoEncoder:
             self._input[0] = planes
             self._request.infer(share_outputs=True)  # without it the result is copied
             out[:] = self._output[0]
+        except RuntimeError as error:
+            raise EncoderError(f"OpenVINO failed: {error}") from error
         finally:
             self._arena.wipe()
             self._compiled.release_memory()

@@ -48,13 +48,15 @@ class FrameProcessor(Protocol):
 
         Without a level the frame is looked at, nothing is released and `out` stays as it is. On
         return and on every error the frame and all that came of it is wiped, what is kept of the
-        room apart. On an error `out` is unchanged. Calls `lap` after each stage.
+        room apart. Calls `lap` after each stage. Raises ProcessorError with its fault, and `out` is
+        unchanged then: close it, what it did next would mean nothing.
         """
 
     def close(self) -> None:
         """Wipe and release everything, the canvas and the key too. Idempotent.
 
-        `process` afterwards raises UseAfterWipe.
+        `process` afterwards raises UseAfterWipe. Raises ProcessorError when it cannot say that all
+        is wiped, after it has tried everything.
         """
 
 

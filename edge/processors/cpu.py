@@ -18,9 +18,10 @@ import numpy.typing as npt
 from edge.arena import Arena
 from edge.config import EncoderConfig
 from edge.encoders import Encoder, open_encoder
-from edge.errors import ConfigError, UseAfterWipe
+from edge.errors import ConfigError, ProcessorError, UseAfterWipe
 from edge.frame import Frame
 from edge.mechanism import fill_with_randomness, release_parameters
+from edge.processors.faults import named_faults
 from kernels.desensitise import PLANES, Desensitiser
 from kernels.frame import CANVAS_H, CANVAS_W, FrameFormat
 from kernels.noise import KEY_BYTES
@@ -67,24 +68,24 @@ class CpuProcessor:
     ) -> None:
         """See `FrameProcessor`."""
         try:
-            with frame:
-                self._look(frame)
-            lap()
-            self._encoder.embed(self._planes, self._embedding)
-            self._planes.fill(0)
-            lap()
-            if level is not None:
-                self._releaser.release(self._embedding, level, self._vector)
-                out[:] = self._vector
-            lap()
+            with named_faults():
+                with frame:
+                    self._look(frame)
+                lap()
+                self._encode()
+                lap()
+                if level is not None:
+                    self._releaser.release(self._embedding, level, self._vector)
+                    out[:] = self._vector  # a whole release, or none
         finally:
             for held in (self._planes, self._embedding, self._vector):
                 held.fill(0)
+        lap()
 
     def close(self) -> None:
         """Wipe and close all of it, whatever one of them raises."""
         self._closed = True
-        with ExitStack() as rooms:  # in reverse
+        with named_faults(), ExitStack() as rooms:  # in reverse
             rooms.callback(self._memory.close)
             rooms.callback(self._releaser.close)
             rooms.callback(self._encoder.close)
@@ -94,6 +95,15 @@ class CpuProcessor:
         if self._closed:
             raise UseAfterWipe("this processor is closed")
         self._desensitiser.planes(frame.pixels.reshape(CANVAS_H, CANVAS_W), self._planes)
+
+    def _encode(self) -> None:
+        """The planes become the embedding, which must be made of numbers."""
+        self._encoder.embed(self._planes, self._embedding)
+        self._planes.fill(0)
+        if not np.isfinite(self._embedding).all():
+            raise ProcessorError(
+                "engine-nan", "the encoder made a value that is no number; is its model whole?"
+            )
 
 
 def open_cpu(engine: EncoderConfig, model: Path, profile: Profile) -> CpuProcessor:

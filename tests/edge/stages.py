@@ -3,12 +3,14 @@
 
 import hashlib
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.arena import Arena
+from edge.books import Books
 from edge.errors import UseAfterWipe
 from edge.ledger import Caps, Ledger
 from edge.mechanism import release_parameters
@@ -46,21 +48,33 @@ def tiny_profile(encoder_sha256="0" * 64, embedding_dim=D, **changes):
     return Profile(**{**values, **changes})
 
 
-def write_models(folder):
-    """A real, tiny encoder (averages of patches) and its profile; -> their two paths."""
+def write_models(folder, *, breaks_on_motion=False):
+    """A real, tiny encoder (averages of patches) and its profile; -> their two paths.
+
+    One that breaks makes NaN (the root of a negative number) as soon as something moves.
+    """
     weights = np.random.default_rng(0).normal(size=(D, 3, 16, 16)).astype(np.float32)
+    constants = {"weights": weights, "rest": np.float32([1.0]), "little": np.float32([1e-6])}
     nodes = [
         onnx.helper.make_node("Cast", ["planes"], ["float"], to=onnx.TensorProto.FLOAT),
         onnx.helper.make_node("Conv", ["float", "weights"], ["maps"], strides=[16, 16]),
         onnx.helper.make_node("GlobalAveragePool", ["maps"], ["pooled"]),
-        onnx.helper.make_node("Flatten", ["pooled"], ["embedding"]),
+        onnx.helper.make_node("Flatten", ["pooled"], ["flat" if breaks_on_motion else "embedding"]),
     ]
+    if breaks_on_motion:
+        nodes += [
+            onnx.helper.make_node("ReduceMean", ["float"], ["moved"], keepdims=0),
+            onnx.helper.make_node("Sub", ["rest", "moved"], ["quiet"]),
+            onnx.helper.make_node("Sqrt", ["quiet"], ["root"]),
+            onnx.helper.make_node("Mul", ["root", "little"], ["nothing"]),
+            onnx.helper.make_node("Add", ["flat", "nothing"], ["embedding"]),
+        ]
     graph = onnx.helper.make_graph(
         nodes,
         "tiny",
         [onnx.helper.make_tensor_value_info("planes", onnx.TensorProto.UINT8, [1, 3, 64, 80])],
         [onnx.helper.make_tensor_value_info("embedding", onnx.TensorProto.FLOAT, [1, D])],
-        [onnx.numpy_helper.from_array(weights, "weights")],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
     model.ir_version = 8
@@ -162,6 +176,19 @@ def make_pipeline(folder, camera, profile=None, caps=None, key=None, clock=None)
         profile_id=profile.id,
         ticks=Ticks(profile.rate_hz),
         vector=np.zeros(profile.released_dim, np.int16),
+    )
+
+
+def books_of(pipeline, profile=None):
+    """The books that a daemon with this pipeline would have open."""
+    return Books(
+        topics=pipeline.topics,
+        model=Path("encoder.onnx"),
+        profile=profile or tiny_profile(),
+        signer=pipeline.signer,
+        sequence=pipeline.sequence,
+        ledger=pipeline.ledger,
+        outbox=pipeline.outbox,
     )
 
 

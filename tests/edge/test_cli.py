@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from edge.__main__ import main
+from edge.errors import ProcessorError
 from edge.identity import load_or_create
 from edge.ledger_file import LedgerFile
 from edge.outbox import Outbox
@@ -21,7 +23,7 @@ from kernels.bounds import leak_bits
 from tests.edge.listening import TIMEOUT_S, Listener, until
 from tests.edge.stages import queued, write_models
 from wire.message import open_sealed, unpack
-from wire.status import DeviceStatus
+from wire.status import FAULTS, DeviceStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPIC = "lethe/v1/home/device-1/door/vectors"
@@ -44,9 +46,9 @@ def clip(tmp_path_factory):
 @pytest.fixture
 def settings(tmp_path):
     """A function that writes the configuration of device-1; -> its path."""
-    model, profile = write_models(tmp_path)
 
-    def write(extra=""):
+    def write(extra="", **models):
+        model, profile = write_models(tmp_path, **models)
         path = tmp_path / "edge.toml"
         path.write_text(
             f'device = "device-1"\nsensor = "door"\n[encoder]\nmodel = "{model.name}"\n'
@@ -135,6 +137,17 @@ def test_what_is_wrong_is_one_line_that_says_what_to_do(settings, arguments, ext
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_has_its_exit_status(monkeypatch, capsys, fault):
+    def fail(*_):
+        raise ProcessorError(fault, "what to do")
+
+    monkeypatch.setattr("edge.__main__._run", fail)
+    lasting = ("no-driver", "driver-too-old", "no-device", "no-kernels")
+    assert main(["run"]) == (2 if fault in lasting else 3)
+    assert capsys.readouterr().err == "lethe-edge: error: what to do\n"
+
+
 def test_a_profile_of_another_model_is_refused(settings):
     path = settings()
     model = path.parent / "encoder.onnx"
@@ -175,6 +188,27 @@ def test_a_clip_becomes_signed_vectors_at_the_broker(settings, broker, clip):
         summary["releases"] * leak_bits(100, 100), rel=1e-5
     )
     assert {"online", "stopping", "offline"} <= {state.status for state in states}
+
+
+def test_a_fault_is_told_to_the_broker_and_ends_the_daemon(settings, broker):
+    path = settings(broker_section(broker), breaks_on_motion=True)
+    with Listener(broker) as listener:
+        status, out, err = command("run", "--config", path, "--source", "test:snow")
+        assert (status, out) == (3, ""), err
+        assert "made a value that is no number" in err.splitlines()[-1]
+        until(lambda: b'"offline"' in listener.bodies("device-1/status")[-1])
+        states = [DeviceStatus.from_json(b) for b in listener.bodies("device-1/status")]
+        sent = states[-1].releases + states[-1].repeated
+        until(lambda: len(listener.bodies("door/vectors")) >= sent)
+    assert (states[-1].fault, states[-1].releases) == ("engine-nan", 1), "before anything moved"
+    assert states[-1].frames_wiped == states[-1].frames
+    key = load_or_create(path.parent / "state" / "device.key").public_key()
+    messages = [unpack(open_sealed(b, TOPIC, key)) for b in listener.bodies("door/vectors")]
+    assert len(messages) == sent
+    assert [m.repeated for m in messages] == [False] + [True] * (sent - 1)
+    with Listener(broker) as late:
+        until(lambda: late.bodies("device-1/status"))
+        assert b'"engine-nan"' in late.bodies("device-1/status")[0], "retained"
 
 
 def test_after_the_end_of_a_clip_the_last_vector_is_repeated_until_stopped(settings, clip):

@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import EncoderError, LedgerError
+from edge.errors import EncoderError, LedgerError, ProcessorError
 from edge.ledger import Caps
-from edge.report import Reporter
+from edge.report import Reporter, line, summary
 from edge.ticks import Ticks
 from edge.timings import Timings
-from tests.edge.stages import RATE, FakeCamera, make_pipeline, queued
+from tests.edge.stages import RATE, FakeCamera, books_of, make_pipeline, queued
 from wire.status import DeviceStatus
 
 PERIOD_NS = 1_000_000_000 // RATE
@@ -98,7 +98,7 @@ def test_a_stage_that_fails_releases_nothing_and_the_frame_is_wiped(pipeline, mo
 
     room, _, verb = stage.rpartition(".")
     monkeypatch.setattr(attrgetter(room)(pipeline), verb, fail, raising=True)
-    with pytest.raises(EncoderError):
+    with pytest.raises(EncoderError if room == "ledger" else ProcessorError):
         feed(pipeline, 1)
     assert pipeline.camera.given[-1].wipes
     assert len(pipeline.outbox) == 0
@@ -176,17 +176,22 @@ def test_latency_and_stages_are_measured(pipeline):
 
 def test_report_is_a_valid_status_and_a_summary(pipeline):
     feed(pipeline, 2)
-    reporter = Reporter(pipeline)
+    reporter = Reporter(books_of(pipeline))
+    before = DeviceStatus.from_json(reporter.status("online").body)
+    assert (before.releases, before.camera, before.outbox) == (0, "missing", 2), "nothing is open"
+    reporter.pipeline = pipeline
     report = reporter.status("online")
     status = DeviceStatus.from_json(report.body)
-    assert (status.releases, status.mode, status.outbox) == (2, "full", 2)
+    assert (status.releases, status.mode, status.outbox, status.fault) == (2, "full", 2, None)
     assert report.headline == "full live"
     assert status.spent_bits.window == pytest.approx(2 * 0.7213, abs=1e-3)
     assert status.cap_bits.window == 16.0
-    summary = reporter.summary()
-    assert summary["releases"] == 2
-    assert summary["spent_bits_window_max"] <= 16.0
-    assert "2 released" in reporter.line()
+    reporter.fault = "engine"
+    assert DeviceStatus.from_json(reporter.status("offline").body).fault == "engine"
+    told = summary(pipeline)
+    assert told["releases"] == 2
+    assert told["spent_bits_window_max"] <= 16.0
+    assert "2 released" in line(pipeline)
 
 
 def test_a_broken_ledger_stops_the_pipeline(pipeline, monkeypatch):

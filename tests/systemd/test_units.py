@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.errors import ProcessorError
 from edge.hygiene import PERTURB, PERTURB_BYTE
+from wire.status import FAULTS
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "systemd"
 UNITS = ["lethe-edge", "lethe-bridge"]
@@ -66,6 +68,22 @@ def test_the_edge_unit_says_what_wiping_needs():
     lines = unit_text("lethe-edge").splitlines()
     wanted = {f"Environment={PERTURB}={PERTURB_BYTE}", "LimitCORE=0", "MemorySwapMax=0"}
     assert wanted <= set(lines)
+
+
+def test_the_edge_unit_knows_the_exit_statuses():
+    """Nothing is restarted that a restart cannot cure; a lost device is given time."""
+    unit = unit_text("lethe-edge")
+    assert "RestartPreventExitStatus=2" in unit.splitlines()
+    script = re.search(r"^ExecStopPost=/bin/sh -c '(.*)'$", unit, re.MULTILINE)[1]
+    script = script.replace("$$", "$").replace("sleep", "echo slept")
+    for status, printed in (("0", ""), ("1", ""), ("2", ""), ("3", "slept 10\n"), ("TERM", "")):
+        environment = {"EXIT_STATUS": status}
+        done = subprocess.run(
+            ["/bin/sh", "-c", script], env=environment, capture_output=True, check=True
+        )
+        assert done.stdout.decode() == printed
+    lasting = {fault for fault in FAULTS if not ProcessorError(fault, "").restart_may_cure}
+    assert lasting == {"no-driver", "driver-too-old", "no-device", "no-kernels"}
 
 
 @pytest.mark.parametrize("name", UNITS)
