@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from edge.config import load_config, shipped, state_dir
 from edge.encoders.plan import PlanKey, load_plan, plan_folder, read_model, save_plan
@@ -32,9 +32,7 @@ from edge.encoders.tensorrt import (
     plan_key,
 )
 from edge.errors import EncoderError
-
-if TYPE_CHECKING:
-    pass
+from kernels.cuda import Device
 
 # All of the engine's memory is zeroed after each frame, so a builder that has nothing better to do
 # with gigabytes must not have them. TensorRT for RTX takes 8 MiB whatever the network.
@@ -302,16 +300,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the engine, unless the one that is there fits."""
-    from kernels.cuda import Device
-
     config = load_config(args.config)
-    onnx = read_model(args.model or config.encoder.model or shipped("encoder.onnx"))
+    model = args.model or config.encoder.model or shipped("encoder.onnx")
+    onnx = read_model(model)
     folder = plan_folder(state_dir(config.state))
     with closing(Device()) as device:
         key = plan_key(onnx, device)
         if not args.force and fits(key, folder):
             log.info("the engine in %s fits and is kept; --force builds it anew", folder)
             return 0
+        log.info("building %s for %s", model, key.gpu)
         path = renew(onnx, key, folder, make_here)
     log.info("%s", path)
     return 0

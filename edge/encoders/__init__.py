@@ -37,13 +37,22 @@ class Encoder(Protocol):
         """Wipe and release everything. Idempotent; `embed` afterwards raises UseAfterWipe."""
 
 
-def open_encoder(backend: str, model: Path, threads: int) -> Encoder:
-    """The encoder `model` (ONNX) on the engine `backend`, with `threads` CPU threads.
+def open_encoder(backend: str, model: Path, threads: int, plans: Path | None = None) -> Encoder:
+    """The encoder `model` (ONNX) on the engine `backend`: "openvino" or "tensorrt".
 
-    Raises ConfigError for an unknown backend, EncoderError when engine or model cannot be used.
+    `threads` is for a CPU, `plans` for TensorRT: the folder with the engine that was built of
+    `model`, by default the one in the default state directory. Raises ConfigError for an unknown
+    backend, EncoderError when engine or model cannot be used, AcceleratorError without a GPU.
     """
     if backend == "openvino":
         from edge.encoders.openvino import OpenVinoEncoder
 
         return OpenVinoEncoder(model, threads)
-    raise ConfigError(f"no encoder backend called {backend!r}; known: 'openvino'")
+    if backend == "tensorrt":
+        from edge.config import StateConfig, state_dir
+        from edge.encoders.plan import plan_folder
+        from edge.encoders.tensorrt import TensorRtEncoder
+        from kernels.cuda import Device
+
+        return TensorRtEncoder(model, plans or plan_folder(state_dir(StateConfig())), Device())
+    raise ConfigError(f"no encoder backend called {backend!r}; known: 'openvino', 'tensorrt'")

@@ -7,6 +7,9 @@ calibration's work, see `edge.encoders.plan`.
 
 The execution context owns no device memory. All activations lie in memory of ours, which is zeroed
 on the same stream after each run; what the engine itself keeps are weights.
+
+The daemon records `TensorRtEngine` in its own graph, between planes and release. The engine alone,
+for whoever wants to see an embedding, is `TensorRtEncoder`.
 """
 
 from __future__ import annotations
@@ -16,18 +19,21 @@ import hashlib
 import importlib
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from edge.encoders import INPUT_NAME, INPUT_SHAPE, OUTPUT_NAME
 from edge.encoders.plan import PlanKey, load_plan, read_model
-from edge.errors import EncoderError
-from kernels.errors import AcceleratorError
-
-if TYPE_CHECKING:
-    from kernels.cuda import Device
+from edge.errors import EncoderError, UseAfterWipe
+from kernels.cuda import Device
+from kernels.graph import Graph
+from kernels.libcuda import failure
 
 MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")  # the first that is installed
 # The last of them comes without its libraries. They lie in this package; load them in this order.
@@ -120,7 +126,8 @@ def embedding_dim(given: Sequence[Tensor], made: Sequence[Tensor]) -> int:
         )
     if len(made) == 1:
         name, kind, shape = made[0]
-        if (name, kind) == (OUTPUT_NAME, types.FLOAT) and len(shape) == 2 and shape[0] == 1:
+        named = (name, kind) == (OUTPUT_NAME, types.FLOAT)
+        if named and len(shape) == 2 and shape[0] == 1 <= shape[1]:  # -1: known at run time only
             return shape[1]
     raise EncoderError(
         f"the network's output must be {OUTPUT_NAME!r}, FLOAT (1, D); it has {_say(made)}"
@@ -151,13 +158,14 @@ class TensorRtEngine:
         self.workspace_bytes = _activation_bytes(self._engine)
 
     def enqueue(self, stream: int, planes: int, embedding: int, workspace: int) -> None:
-        """Record one inference: device addresses of u8 (1, 3, 64, 80), f32 (1, D) and activations.
+        """One inference: device addresses of u8 (1, 3, 64, 80), f32 (1, D) and `workspace_bytes`.
 
-        `workspace` are `workspace_bytes`, aligned to 256. Raises AcceleratorError.
+        The first must be no recording: TensorRT leaves to it what cannot be recorded. Raises
+        AcceleratorError.
         """
         context = self._context
         if context is None:
-            raise AcceleratorError("engine", "the engine is closed")
+            raise failure("engine", "the engine is closed")
         _lend_memory(context, workspace, self.workspace_bytes)
         done = (
             context.set_tensor_address(INPUT_NAME, planes)
@@ -165,7 +173,7 @@ class TensorRtEngine:
             and context.execute_async_v3(stream)
         )
         if not done:
-            raise AcceleratorError("engine", f"TensorRT failed: {messages().last_error}")
+            raise failure("engine", f"TensorRT: {messages().last_error}")
 
     def inspect(self) -> str:
         """What the engine is made of, as TensorRT's inspector writes it (JSON)."""
@@ -212,8 +220,8 @@ def plan_key(onnx: bytes, device: Device) -> PlanKey:
     return PlanKey(
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         tensorrt=f"{module.__name__} {module.__version__}",
-        gpu=f"{device.name}, compute capability {device.compute_capability}",
-        driver=str(device.driver_version),
+        gpu="{}, compute capability {}.{}".format(device.name, *device.compute_capability),
+        driver=f"CUDA {device.driver_version // 1000}.{device.driver_version % 1000 // 10}",
     )
 
 
@@ -227,3 +235,63 @@ def open_engine(model: Path, folder: Path, device: Device) -> TensorRtEngine:
         return TensorRtEngine(load_plan(folder, key))
     except EncoderError as error:
         raise EncoderError(f"model {model}: {error}; {CURE}") from error
+
+
+class TensorRtEncoder:
+    """The engine of `model` in `folder`, on a device that it owns and closes."""
+
+    def __init__(self, model: Path, folder: Path, device: Device) -> None:
+        self._device = device
+        with ExitStack() as undo:
+            undo.callback(device.close)
+            self._engine = open_engine(model, folder, device)
+            undo.callback(self._engine.close)
+            self._allocate()
+            self._work()
+            device.synchronise()
+            self._graph: Graph | None = Graph(device, self._work)
+            undo.pop_all()
+
+    def embed(self, planes: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:
+        """planes (3, 64, 80) uint8 -> out (D,) float32; all copies are zeroed on every path.
+
+        Raises AcceleratorError.
+        """
+        if self._graph is None:
+            raise UseAfterWipe("this encoder is closed")
+        try:
+            self._input[0] = planes
+            self._graph.replay()
+            self._device.synchronise()
+            out[:] = self._output[0]
+        finally:
+            self._input.fill(0)
+            self._output.fill(0)
+
+    def close(self) -> None:
+        """Drop graph and engine, wipe and free all memory, let the device go."""
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+            self._engine.close()
+        self._device.close()
+
+    def _allocate(self) -> None:
+        device, engine = self._device, self._engine
+        self.dim = engine.embedding_dim
+        self._input = device.pinned(int(np.prod(INPUT_SHAPE))).reshape(INPUT_SHAPE)
+        self._output = device.pinned(4 * self.dim).view(np.float32).reshape(1, self.dim)
+        self._planes = device.allocate(self._input.nbytes)
+        self._embedding = device.allocate(self._output.nbytes)
+        self._workspace = device.allocate(engine.workspace_bytes)
+
+    def _work(self) -> None:
+        device = self._device
+        device.copy_in(self._planes, self._input)
+        self._engine.enqueue(
+            device.stream, self._planes.pointer, self._embedding.pointer, self._workspace.pointer
+        )
+        device.wipe(self._planes)
+        device.wipe(self._workspace)
+        device.copy_out(self._output, self._embedding)
+        device.wipe(self._embedding)
