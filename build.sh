@@ -44,6 +44,7 @@ setup() {
   environment
   python_packages
   native
+  renderer
   pycuda
   exec 9<&-
 }
@@ -127,6 +128,22 @@ native() {
   stamp native edge/*.[ch]
 }
 
+# No fused operation and no reordering: the same picture, bit for bit, on every machine.
+renderer() {
+  local folder=calibration/rooms
+  [[ -f $folder/_raster.so ]] && stamp_fits renderer $folder/*.[ch] && return
+  say "$folder/_raster.so"
+  rooms_library raster "$folder/raster.c" "$folder/light.c"
+  stamp renderer $folder/*.[ch]
+}
+
+rooms_library() {  # rooms_library NAME source ...
+  local library=calibration/rooms/_$1.so
+  gcc -std=c11 -O2 -ffp-contract=off -fno-fast-math -fno-math-errno -Wall -Wextra \
+    -shared -fPIC "${@:2}" -o "$library.new"
+  mv "$library.new" "$library"
+}
+
 cuda_compiler() { PATH=$PATH:/usr/local/cuda/bin type -P nvcc; }
 
 pycuda() {
@@ -199,6 +216,7 @@ demo() {
 clean() {
   cd "$ROOT"
   rm -rf .venv build lethe.egg-info edge/_wiping.so edge/_wiping.so.new \
+    calibration/rooms/_*.so calibration/rooms/_*.so.new \
     .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
   find "${ROOMS[@]}" models tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 }

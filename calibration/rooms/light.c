@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Light on what is seen: lamps with shadows of the room and of those who move in it, ambient light
+ * that people keep off the floor beside them; see raster.h.
+ */
+#include "raster.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { SOFT = 2, SHARP = 1 }; /* pixels of a shadow's edge to each side */
+
+static const float WRAP = 0.15f;     /* of a right angle, about: light that creeps round an edge */
+static const float FALLOFF = 0.125f; /* slower than a bare lamp's: walls give some of it back */
+static const float LIFT_M = 0.02f;   /* from a surface, so that it does not shade itself */
+static const float SLACK = 1.02f;
+static const float NEAR_M = 0.05f;
+
+static float least(float a, float b) { return a < b ? a : b; }
+static float most(float a, float b) { return a > b ? a : b; }
+static float dot(const float *a, const float *b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+
+static void difference(const float *a, const float *b, float out[3])
+{
+  for (int i = 0; i < 3; i++)
+    out[i] = a[i] - b[i];
+}
+
+/* Without shadows. */
+static float direct(const Lamp *lamp, const float *position, const float *normal)
+{
+  float towards[3], square, facing;
+
+  difference(lamp->view.position, position, towards);
+  square = dot(towards, towards);
+  facing = dot(towards, normal) / sqrtf(square + 1e-9f);
+  facing = (facing + WRAP) / (1 + WRAP);
+  return facing > 0 ? lamp->power * facing / (1 + FALLOFF * square) : 0;
+}
+
+/* Pixel of the lamp's view: 0 outside of it, where nothing throws a shadow. */
+static int spot(const Lamp *lamp, const float *position, const float *normal, int16_t at[2],
+                float *inverse)
+{
+  const View *view = &lamp->view;
+  float lifted[3], away[3], seen[3], x, y, lift;
+
+  difference(position, view->position, away);
+  lift = LIFT_M + 2 * lamp->texel * sqrtf(dot(away, away));
+  for (int i = 0; i < 3; i++)
+    lifted[i] = away[i] + lift * normal[i];
+  for (int i = 0; i < 3; i++)
+    seen[i] = dot(view->rotation + 3 * i, lifted);
+  if (!(seen[2] >= NEAR_M))
+    return 0;
+  x = view->centre[0] + view->focal[0] * seen[0] / seen[2];
+  y = view->centre[1] - view->focal[1] * seen[1] / seen[2];
+  if (!(x >= SOFT && x < SHADOW - SOFT && y >= SOFT && y < SHADOW - SOFT))
+    return 0;
+  at[0] = (int16_t)x;
+  at[1] = (int16_t)y;
+  *inverse = SLACK / seen[2];
+  return 1;
+}
+
+/* Share of the lamp that is seen past what `map` holds, from (2 radius + 1) squared tries. */
+static float passed(const float *map, const int16_t at[2], float inverse, int radius)
+{
+  int free = 0, side = 2 * radius + 1;
+
+  for (int y = at[1] - radius; y <= at[1] + radius; y++)
+    for (int x = at[0] - radius; x <= at[0] + radius; x++)
+      free += map[y * SHADOW + x] < inverse;
+  return (float)free / (float)(side * side);
+}
+
+static int is_covered(const Lamp *lamp, const int16_t at[2])
+{
+  return lamp->cover[at[1] / BLOCK * BLOCKS + at[0] / BLOCK];
+}
+
+void rooms_cover(const float *moving, uint8_t *cover)
+{
+  uint8_t taken[BLOCKS + 2][BLOCKS + 2];
+
+  memset(taken, 0, sizeof taken);
+  for (int y = 0; y < SHADOW; y++)
+    for (int x = 0; x < SHADOW; x++)
+      taken[y / BLOCK + 1][x / BLOCK + 1] |= moving[y * SHADOW + x] > 0;
+  for (int y = 0; y < BLOCKS; y++)
+    for (int x = 0; x < BLOCKS; x++) {
+      uint8_t any = 0;
+
+      for (int j = 0; j < 3; j++)
+        for (int i = 0; i < 3; i++)
+          any |= taken[y + j][x + i];
+      cover[y * BLOCKS + x] = any;
+    }
+}
+
+void rooms_bake(const Lamp *lamps, int32_t count, int32_t pixels, const Points *points,
+                const Baked *out)
+{
+  for (int32_t l = 0; l < count; l++)
+    for (int32_t i = 0; i < pixels; i++) {
+      const float *position = points->position + 3 * (size_t)i, *normal = points->normal + 3 * (size_t)i;
+      size_t k = (size_t)l * (size_t)pixels + (size_t)i;
+
+      out->direct[k] = direct(lamps + l, position, normal);
+      out->lit[k] = 1;
+      if (spot(lamps + l, position, normal, out->spot + 2 * k, out->inverse + k))
+        out->lit[k] = passed(lamps[l].still, out->spot + 2 * k, out->inverse[k], SOFT);
+      else
+        out->spot[2 * k] = -1;
+    }
+}
+
+/* A disc-like blob hides radius^2 / (distance^2 + radius^2 / 2) of the half-sphere, about. */
+static float hidden(const Blob *blob, const float *position, const float *normal)
+{
+  float towards[3], square, facing, shape = blob->radius * blob->radius;
+
+  difference(blob->centre, position, towards);
+  square = dot(towards, towards);
+  facing = dot(towards, normal);
+  if (!(facing > 0) || square > 0.64f)
+    return 0;
+  return least(0.55f, 0.6f * facing / sqrtf(square + 1e-6f) * shape / (square + 0.5f * shape));
+}
+
+static float openness(const Crowd *crowd, const float *position, const float *normal)
+{
+  float open = 1;
+
+  for (int32_t p = 0; p < crowd->people; p++) {
+    const Blob *around = crowd->around + p;
+    float away[3];
+
+    difference(around->centre, position, away);
+    if (!(dot(away, away) < around->radius * around->radius))
+      continue;
+    for (int b = 0; b < BLOBS; b++)
+      open *= 1 - hidden(crowd->blobs + (size_t)p * BLOBS + b, position, normal);
+  }
+  return open;
+}
+
+static float ambient(const Scene *scene, const float *position, const float *normal)
+{
+  float up = 0.5f + 0.5f * normal[1];
+
+  return (scene->ground + (scene->sky - scene->ground) * up) *
+         openness(&scene->crowd, position, normal);
+}
+
+static float dimmed(const Lamp *lamp, float share) { return 1 - lamp->shadow + lamp->shadow * share; }
+
+/* Of one lamp on pixel i of the standing room. */
+static float on_room(const Scene *scene, int32_t l, size_t i)
+{
+  const Lamp *lamp = scene->lamp + l;
+  const Baked *baked = &scene->baked;
+  size_t k = (size_t)l * (size_t)scene->pixels + i;
+  float share = baked->lit[k];
+
+  if (baked->direct[k] == 0)
+    return 0;
+  if (share > 0 && baked->spot[2 * k] >= 0 && is_covered(lamp, baked->spot + 2 * k))
+    share = least(share, passed(lamp->moving, baked->spot + 2 * k, baked->inverse[k], SOFT));
+  return baked->direct[k] * dimmed(lamp, share);
+}
+
+/* Of one lamp on whoever moves. */
+static float on_mover(const Lamp *lamp, const float *position, const float *normal)
+{
+  float light = direct(lamp, position, normal), share = 1, inverse;
+  int16_t at[2];
+
+  if (light > 0 && spot(lamp, position, normal, at, &inverse)) {
+    share = passed(lamp->still, at, inverse, SHARP);
+    if (share > 0)
+      share = least(share, passed(lamp->moving, at, inverse, SHARP));
+  }
+  return light * dimmed(lamp, share);
+}
+
+void rooms_shade(const Scene *scene, const float *gains, float *radiance)
+{
+  for (size_t i = 0; i < (size_t)scene->pixels; i++) {
+    int moves = scene->moving.who[i] != 0;
+    const Points *points = moves ? &scene->moving : &scene->still;
+    const float *position = points->position + 3 * i, *normal = points->normal + 3 * i;
+    float light = gains[scene->lamps] * ambient(scene, position, normal);
+
+    for (int32_t l = 0; l < scene->lamps; l++)
+      light += gains[l] * (moves ? on_mover(scene->lamp + l, position, normal) : on_room(scene, l, i));
+    light *= points->albedo[i];
+    if (!moves)
+      light += gains[scene->lamps + 1] * scene->emission[i];
+    radiance[i] = most(light, 0) * (scene->who[i] ? 1 : scene->tint[i]);
+  }
+}
