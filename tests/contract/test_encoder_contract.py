@@ -17,10 +17,11 @@ from onnx.reference import ReferenceEvaluator
 from edge.encoders import open_encoder
 from edge.errors import ConfigError, EncoderError, UseAfterWipe
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES
+from tests.contract.backends import BACKENDS, open_on, skip_without
 from tests.contract.tiny_models import tiny_encoder
 
 ROOT = Path(__file__).parents[2]
-BACKENDS = ["openvino"]
+ON_A_CPU = ["openvino"]
 SHAPE = (PLANES, CANVAS_H, CANVAS_W)
 DIM = 64
 
@@ -31,8 +32,14 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(params=BACKENDS)
-def encoder(request, model):
-    opened = open_encoder(request.param, model, 1)
+def backend(request):
+    skip_without(request.param)
+    return request.param
+
+
+@pytest.fixture
+def encoder(backend, model):
+    opened = open_on(backend, model)
     yield opened
     opened.close()
 
@@ -93,17 +100,16 @@ def test_after_close_it_refuses(encoder):
         embedding_of(encoder, some_planes(6))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_model_that_cannot_be_used_is_an_error_that_names_it(backend, tmp_path):
     with pytest.raises(EncoderError, match=r"no model at .*gone\.onnx"):
-        open_encoder(backend, tmp_path / "gone.onnx", 1)
+        open_encoder(backend, tmp_path / "gone.onnx", 1, tmp_path)
     garbage = tmp_path / "garbage.onnx"
     garbage.write_bytes(b"no network")
     with pytest.raises(EncoderError, match=r"garbage\.onnx"):
-        open_encoder(backend, garbage, 1)
+        open_encoder(backend, garbage, 1, tmp_path)
     other = tiny_encoder(tmp_path / "other.onnx", input_name="picture")
     with pytest.raises(EncoderError, match="planes"):
-        open_encoder(backend, other, 1)
+        open_on(backend, other)
 
 
 def test_an_unknown_backend_is_an_error_that_names_the_known_ones(model):
@@ -111,10 +117,9 @@ def test_an_unknown_backend_is_an_error_that_names_the_known_ones(model):
         open_encoder("abacus", model, 1)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 def test_opening_again_and_again_leaves_nothing_behind(backend, model):
     def once():
-        encoder = open_encoder(backend, model, 1)
+        encoder = open_on(backend, model)
         embedding_of(encoder, some_planes(7))
         encoder.close()
 
@@ -161,9 +166,12 @@ def still_there(wanted: np.ndarray, memory: dict[str, np.ndarray]) -> int:
     return int(found.sum())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ON_A_CPU)
 def test_no_activation_stays_in_memory(backend, model):
-    """New words after an inference are its activations; after `embed` they must be gone."""
+    """New words after an inference are its activations; after `embed` they must be gone.
+
+    On a GPU they lie in its own memory, see tests/edge/test_tensorrt.py.
+    """
     environment = {k: v for k, v in os.environ.items() if k != "MALLOC_PERTURB_"}
     with subprocess.Popen(
         [sys.executable, "tests/contract/encoder_child.py", backend, model],
