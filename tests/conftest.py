@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every room's tests may ask for: a broker, and the data that lies beside the repository."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from calibration.broker import Broker
+from tests.kernels.host.driver.build import build, missing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,3 +34,13 @@ def shared():
 def clips():
     """The rendered clips that are part of the repository."""
     return ROOT / "tests" / "clips"
+
+
+@pytest.fixture(scope="session")
+def cpu_driver(tmp_path_factory):
+    """Environment of a process that has a GPU: the CUDA driver on the CPU comes first."""
+    reason = missing()
+    if reason is not None:
+        pytest.skip(f"the CUDA driver on the CPU did not run: {reason}")
+    folder = build(tmp_path_factory.mktemp("driver"))
+    return os.environ | {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(ROOT)}

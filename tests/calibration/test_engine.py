@@ -7,6 +7,9 @@ show, loading and running an engine, is in tests/edge/test_tensorrt.py and tests
 
 import io
 import json
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +46,9 @@ from tests.contract.tiny_models import tiny_encoder
 if not hasattr(bindings(), "ComputeCapability"):
     pytest.skip("only TensorRT for RTX builds for other GPUs", allow_module_level=True)
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "models"
+CHILD = Path(__file__).with_name("engine_child.py")
 TARGETS = ["SM80", "SM86", "SM89", "SM120"]
 KEY = PlanKey("ab" * 32, "tensorrt_rtx 1.7", "a GPU, compute capability (8, 6)", "13000")
 
@@ -219,6 +224,93 @@ def test_an_engine_that_fits_is_kept_and_another_is_not(tiny, tmp_path, caplog):
     assert not fits(PlanKey("cd" * 32, KEY.tensorrt, KEY.gpu, KEY.driver), tmp_path)
     assert "does not fit the network" in caplog.text
     assert load_plan(tmp_path, KEY) == build(tiny.read_bytes(), go_on, "SM86")
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(cpu_driver, tiny, tmp_path):
+    """`lethe-calibrate engine` on a CPU that passes for a GPU -> (exit status, what it said)."""
+    config = tmp_path / "edge.toml"
+    config.write_text(f'[encoder]\nmodel = "{tiny}"\n[state]\ndir = "state"\n')
+
+    def run(*words, program=(CHILD, "13000")):
+        done = subprocess.run(
+            [sys.executable, *program, *words, "--config", config],
+            cwd=ROOT,
+            env=cpu_driver,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    run.folder = tmp_path / "state" / "engine"
+    return run
+
+
+def everything(folder):
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_the_command_builds_once_and_then_keeps_what_fits(command):
+    status, said = command()
+    assert status == 0, said
+    assert "there is no engine" in said
+    before = everything(command.folder)
+    assert len(before) == 2
+    status, said = command()
+    assert status == 0
+    assert f"the engine in {command.folder} fits and is kept" in said
+    assert everything(command.folder) == before
+    assert command("--force")[0] == 0
+    assert everything(command.folder) != before
+
+
+def test_the_command_builds_anew_for_another_driver(command):
+    assert command()[0] == 0
+    before = everything(command.folder)
+    status, said = command(program=(CHILD, "13010"))
+    assert status == 0
+    assert "does not fit the driver: it was built for 'CUDA 13.0', and this is 'CUDA 13.1'" in said
+    assert everything(command.folder) != before
+
+
+def test_a_build_that_fails_ends_with_a_reason_and_the_old_engine(command, tmp_path):
+    """The CPU passes for a GPU with us, not with TensorRT, when it is asked to build for it."""
+    assert command()[0] == 0
+    before = everything(command.folder)
+    program = ("-m", "calibration", "engine")
+    status, said = command("--force", program=program)
+    assert status == 1
+    assert f"nothing has changed in {command.folder}" in said
+    assert "EngineError: TensorRT cannot build the network: " in said
+    garbage = tmp_path / "garbage.onnx"
+    garbage.write_bytes(b"no network")
+    assert command("--model", garbage, program=program)[0] == 1
+    assert command("--model", tmp_path / "gone.onnx", program=program)[0] == 1
+    assert everything(command.folder) == before
+
+
+def test_without_a_gpu_the_command_says_what_is_missing(command, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "calibration", "engine", "--config", tmp_path / "edge.toml"],
+        cwd=ROOT,
+        env=os.environ | {"LD_LIBRARY_PATH": str(_no_driver(tmp_path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "AcceleratorError: " in done.stderr
+    assert "driver" in done.stderr
+
+
+def _no_driver(folder):
+    """A libcuda.so.1 that is none comes before one that may be here."""
+    (folder / "libcuda.so.1").write_bytes(b"")
+    return folder
 
 
 # ---- progress, and what the inspector says -------------------------------------------------------

@@ -5,8 +5,12 @@ The simulation has the rules; NVIDIA's own runtime, where there is no GPU, at le
 refuses. What a GPU computes is in tests/contract.
 """
 
+import json
+import subprocess
 import sys
+from contextlib import closing
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,8 +21,11 @@ from edge.encoders.plan import save_plan
 from edge.encoders.tensorrt import TensorRtEngine, open_engine, plan_key
 from edge.errors import EncoderError
 from kernels.errors import AcceleratorError
+from tests.contract.backends import open_on, skip_without
+from tests.contract.tiny_models import tiny_encoder
 from tests.edge.simulated_tensorrt import Simulation, plan
 
+CHILD = Path(__file__).with_name("tensorrt_child.py")
 RELEASES = ["10.3", "10.16", "rtx"]
 ORIN = SimpleNamespace(name="Orin", compute_capability=(8, 7), driver_version=12060)
 WORKSPACE = 1000
@@ -261,6 +268,84 @@ def test_what_tensorrt_says_is_logged_by_its_weight(trt, caplog):
         ("DEBUG", ("so it is",)),
     ]
     assert tensorrt.messages().last_error == "wrong"
+
+
+# ---- the encoder ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def seen(request, cpu_driver, tmp_path_factory):
+    """What tensorrt_child.py saw: the encoder on the CPU's CUDA driver."""
+    done = subprocess.run(
+        [sys.executable, CHILD, tmp_path_factory.mktemp("plans"), request.param],
+        env=cpu_driver,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_planes_go_in_and_an_embedding_comes_out(seen):
+    assert seen["embeddings"] == [[17] * 256, [34] * 256, [17] * 256]
+
+
+def test_nothing_of_a_frame_stays_on_the_device_or_in_what_it_shares(seen):
+    assert seen["left on the device"] == 0
+    assert seen["wiped after a frame"]
+    assert seen["left by the engine alone"] > 3 * 64 * 80, "the control: it is the graph that wipes"
+    assert seen["left after that"] == 0
+    assert seen["embedding after that"] == [17] * 256
+
+
+def test_wrong_planes_leave_nothing(seen):
+    assert seen["wrong planes"] == "ValueError"
+    assert seen["wiped after wrong planes"]
+
+
+def test_a_closed_encoder_refuses_and_holds_nothing(seen):
+    assert seen["after close"] == "UseAfterWipe"
+    assert seen["held after close"] == [0, 0, 0]
+
+
+def test_an_encoder_that_cannot_open_holds_nothing(seen):
+    assert seen["without its engine"] == "EncoderError"
+    assert seen["held without its engine"] == [0, 0, 0]
+    assert seen["an engine that fails"] == "AcceleratorError"
+    assert seen["held after that"] == [0, 0, 0]
+    assert seen["problems"] == []
+
+
+def test_a_lost_device_is_an_error_and_the_host_is_wiped(seen):
+    assert seen["a lost device"] == "AcceleratorError"
+    assert seen["wiped after a lost device"]
+    assert seen["closing a lost device"] == "AcceleratorError", "its memory could not be wiped"
+    assert seen["engines after a lost device"] == 0
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_nothing_of_a_frame_stays_on_the_device(tmp_path):
+    skip_without("tensorrt")
+    encoder = open_on("tensorrt", tiny_encoder(tmp_path / "tiny.onnx"))
+    device, out = encoder._device, np.zeros(encoder.dim, np.float32)
+    held = (encoder._planes, encoder._embedding, encoder._workspace)
+
+    def left():
+        copies = [np.zeros(buffer.nbytes, np.uint8) for buffer in held]
+        for copy, buffer in zip(copies, held, strict=True):
+            device.copy_out(copy, buffer)
+        device.synchronise()
+        return [int(np.count_nonzero(copy)) for copy in copies]
+
+    with closing(encoder):
+        encoder.embed(np.full((3, 64, 80), 51, np.uint8), out)
+        assert out.any()
+        assert left() == [0, 0, 0]
+        encoder._input[:] = 51
+        device.copy_in(encoder._planes, encoder._input)
+        encoder._engine.enqueue(device.stream, *(buffer.pointer for buffer in held))
+        assert all(left()), "the control: it is the graph that wipes"
 
 
 # ---- the TensorRT that is installed here ---------------------------------------------------------
