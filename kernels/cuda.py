@@ -14,7 +14,6 @@ one stream; nothing waits but `synchronise`, and nothing reads device memory but
 
 from __future__ import annotations
 
-import logging
 import mmap
 import threading
 from collections.abc import Callable, Mapping
@@ -37,7 +36,6 @@ _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no implicit order with the legacy s
 _MADV_WIPEONFORK = 18  # linux/mman.h; Python 3.10 does not name it
 
 U8 = NDArray[np.uint8]
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +49,8 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """One compiled function, with what the compiler made of it for this GPU."""
+    """One compiled function of a device, with what the compiler made of it for this GPU."""
 
-    function: Any  # PyCUDA's
     registers: int  # per thread
     local_bytes: int  # per thread: what did not fit into them
 
@@ -70,7 +67,7 @@ class Device:
         self._closed = False
         self._buffers: list[Buffer] = []
         self._pinned: list[U8] = []
-        self._modules: list[Any] = []
+        self._functions: dict[Kernel, Any] = {}
         cuda = _pycuda()
         _call(cuda.init, 0)
         self.driver_version: int = _call(cuda.get_driver_version)
@@ -89,7 +86,7 @@ class Device:
     @property
     def stream(self) -> int:
         """The CUstream on which everything happens."""
-        self._require_use()
+        self.check_use()
         handle: int = self._stream.handle
         return handle
 
@@ -97,7 +94,7 @@ class Device:
 
     def allocate(self, nbytes: int) -> Buffer:
         """Zeroed device memory."""
-        self._require_use()
+        self.check_use()
         allocation = _call(_pycuda().mem_alloc, nbytes)
         buffer = Buffer(int(allocation), nbytes, allocation)
         self._buffers.append(buffer)
@@ -116,7 +113,7 @@ class Device:
 
         It stays valid after `close`, wiped; so does every view of it.
         """
-        self._require_use()
+        self.check_use()
         pages = -(-nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
         memory = mmap.mmap(-1, pages, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory.madvise(mmap.MADV_DONTDUMP)
@@ -127,17 +124,19 @@ class Device:
         return block[:nbytes]
 
     def free(self, *buffers: Buffer) -> None:
-        """Wipe device memory and give it back. Goes on when the context is lost, and says so."""
-        self._require_use()
+        """Wipe device memory and give it back.
+
+        Raises AcceleratorError, in the end, when it went back unwiped: the context was lost.
+        """
+        self.check_use()
         try:
             for buffer in buffers:
                 self.wipe(buffer)
             self.synchronise()
-        except AcceleratorError as error:
-            log.warning("device memory is given back to the driver unwiped: %s", error)
-        for buffer in buffers:
-            self._buffers.remove(buffer)
-            _call(buffer.allocation.free)
+        finally:
+            for buffer in buffers:
+                self._buffers.remove(buffer)
+                _call(buffer.allocation.free)
 
     # ---- work: enqueued, or recorded -------------------------------------------------------------
 
@@ -153,7 +152,7 @@ class Device:
 
     def wipe(self, buffer: Buffer) -> None:
         """Enqueue zeros for all of `buffer`."""
-        self._require_use()
+        self.check_use()
         _call(_pycuda().memset_d8_async, buffer.pointer, 0, buffer.nbytes, self._stream)
 
     def launch(
@@ -165,40 +164,55 @@ class Device:
         shared_bytes: int = 0,
     ) -> None:
         """Enqueue a kernel; its arguments are addresses and numbers."""
-        self._require_use()
-        run = kernel.function.prepared_async_call
+        self.check_use()
+        run = self._functions[kernel].prepared_async_call
         _call(run, grid, block, self._stream, *arguments, shared_size=shared_bytes)
 
     def synchronise(self) -> None:
         """Wait until all that was enqueued is done."""
-        self._require_use()
+        self.check_use()
         _call(self._stream.synchronize)
 
     # ---- kernels ---------------------------------------------------------------------------------
 
     def load(self, path: Path, parameters: Mapping[str, str]) -> dict[str, Kernel]:
         """The kernels of a compiled file; `parameters` has, by name, a struct format of each's."""
-        self._require_use()
+        self.check_use()
         if not path.is_file():
             raise failure("no-kernels", f"{path} is not there")
         module = _call(_pycuda().module_from_file, str(path))
-        self._modules.append(module)
-        return {name: _kernel(module, name, form) for name, form in parameters.items()}
+        return {name: self._kernel(module, name, form) for name, form in parameters.items()}
+
+    def _kernel(self, module: Any, name: str, parameters: str) -> Kernel:  # noqa: ANN401
+        function = _call(module.get_function, name)
+        function.prepare(parameters)
+        # Asking loads the code, which the driver would put off until the first launch.
+        registers: int = _call(getattr, function, "num_regs")
+        local_bytes: int = _call(getattr, function, "local_size_bytes")
+        kernel = Kernel(registers, local_bytes)
+        self._functions[kernel] = function  # and with it the module
+        return kernel
 
     # ---- the end ---------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Wipe all memory and let the GPU go, also after a fault. Idempotent."""
+        """Wipe all memory and let the GPU go, also after a fault. Idempotent.
+
+        Raises AcceleratorError, in the end, when device memory went back to the driver unwiped.
+        """
         if self._closed:
             return
-        self.free(*self._buffers)
-        for block in self._pinned:
-            block.fill(0)
-            libcuda().cuMemHostUnregister(block.ctypes.data)
-        self._modules.clear()
-        del self._stream
-        self._closed = True
-        self._leave()
+        self.check_use()
+        try:
+            self.free(*self._buffers)
+        finally:
+            for block in self._pinned:
+                block.fill(0)
+                libcuda().cuMemHostUnregister(block.ctypes.data)
+            self._functions.clear()
+            del self._stream
+            self._closed = True
+            self._leave()
 
     def __enter__(self) -> Device:
         return self
@@ -216,14 +230,15 @@ class Device:
         libcuda().cuCtxPopCurrent_v2(byref(c_void_p()))
         _call(self._context.detach)
 
-    def _require_use(self) -> None:
+    def check_use(self) -> None:
+        """Raise ReleaseError after `close`, and in any thread but the owner."""
         if self._closed:
             raise ReleaseError("the device is used after close")
         if threading.get_ident() != self._owner:
             raise ReleaseError("the device belongs to the thread that opened it")
 
     def _require_room(self, buffer: Buffer, array: NDArray[Any]) -> None:
-        self._require_use()
+        self.check_use()
         if array.nbytes > buffer.nbytes:
             raise ReleaseError(f"{array.nbytes} bytes do not fit in {buffer.nbytes}")
 
@@ -254,12 +269,3 @@ def _require_driver(version: int, compiled_major: int) -> None:
     if version < oldest:
         have, need = (f"{v // 1000}.{v % 1000 // 10}" for v in (version, oldest))
         raise failure("driver-too-old", f"the driver is for CUDA {have}, {need} is needed")
-
-
-def _kernel(module: Any, name: str, parameters: str) -> Kernel:  # noqa: ANN401
-    function = _call(module.get_function, name)
-    function.prepare(parameters)
-    # Asking loads the code, which the driver would put off until the first launch.
-    registers: int = _call(getattr, function, "num_regs")
-    local_bytes: int = _call(getattr, function, "local_size_bytes")
-    return Kernel(function, registers, local_bytes)

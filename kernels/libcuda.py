@@ -66,6 +66,9 @@ _CURES: dict[str, str] = {
     "out-of-memory": "stop what else uses the GPU's memory, or have the camera deliver less",
     "device-lost": "start again; if it happens again, look for NVRM or nvgpu in dmesg",
     "engine": "build it anew with lethe-calibrate engine",
+    "engine-nan": "build the engine anew with lethe-calibrate engine; if it happens again, the "
+    "model does not fit this GPU",
+    "bad-receipt": "start again; if it happens again, the GPU or its memory is defective",
 }
 
 

@@ -265,6 +265,12 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction) {
     return CUDA_SUCCESS;
 }
 
+// PyCUDA still says beforehand what the launch says again.
+CUresult cuFuncSetBlockShape(CUfunction, int, int, int) {
+    ENTER(enter_context);
+    return CUDA_SUCCESS;
+}
+
 CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                         unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                         CUstream stream, void** pointers, void** extra) {
