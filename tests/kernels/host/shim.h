@@ -95,6 +95,8 @@ inline int __syncthreads_or(int predicate, SHIM_HERE) {
 inline void __syncwarp(unsigned mask = 0xFFFFFFFFu, SHIM_HERE) {
     shim::warp_barrier(mask, 0, file, line);
 }
+// All lanes meet here, though on a device that orders no memory: a __syncwarp() that is missing
+// beside one of these is not seen.
 inline int __reduce_add_sync(unsigned mask, int value, SHIM_HERE) {
     return static_cast<int>(
         shim::warp_barrier(mask, static_cast<unsigned>(value), file, line).sum);
