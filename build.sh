@@ -131,9 +131,10 @@ native() {
 # No fused operation and no reordering: the same picture, bit for bit, on every machine.
 renderer() {
   local folder=calibration/rooms
-  [[ -f $folder/_raster.so ]] && stamp_fits renderer $folder/*.[ch] && return
-  say "$folder/_raster.so"
+  [[ -f $folder/_raster.so && -f $folder/_codec.so ]] && stamp_fits renderer $folder/*.[ch] && return
+  say "$folder/_raster.so, _codec.so"
   rooms_library raster "$folder/raster.c" "$folder/light.c"
+  rooms_library codec "$folder/codec.c"
   stamp renderer $folder/*.[ch]
 }
 
