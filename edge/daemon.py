@@ -90,7 +90,7 @@ def open_pipeline(config: EdgeConfig, source: str, books: Books, eyes: ExitStack
     from edge.camera import open_camera  # imports GStreamer
 
     profile = books.profile
-    processor = open_processor(config.encoder, books.model, profile)
+    processor = open_processor(config, books.model, profile)
     eyes.callback(processor.close)
     _settle()  # before the first frame, which would have to wait for it
     camera = open_camera(source, profile.rate_hz, processor.format, processor.canvas)

@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.config import EncoderConfig
+from edge.config import EdgeConfig
 from edge.errors import ConfigError
 from edge.frame import Frame
+from edge.processors.faults import named_faults
 from kernels.frame import FrameFormat
 from wire.profile import Profile
 
@@ -60,14 +61,20 @@ class FrameProcessor(Protocol):
         """
 
 
-def open_processor(engine: EncoderConfig, model: Path, profile: Profile) -> FrameProcessor:
+def open_processor(config: EdgeConfig, model: Path, profile: Profile) -> FrameProcessor:
     """The processor of the backend that is configured, with a fresh noise key.
 
-    Raises ConfigError for an unknown backend or a model that does not fit the profile, EncoderError
-    when engine or model cannot be used, HygieneError when memory cannot be locked.
+    Raises ConfigError for an unknown backend or a model that does not fit the profile, HygieneError
+    when memory cannot be locked, ProcessorError when hardware, engine or kernels cannot be had.
     """
-    if engine.backend == "openvino":
-        from edge.processors.cpu import open_cpu
+    backend = config.encoder.backend
+    with named_faults():
+        if backend == "openvino":
+            from edge.processors.cpu import open_cpu
 
-        return open_cpu(engine, model, profile)
-    raise ConfigError(f"no encoder backend called {engine.backend!r}; known: 'openvino'")
+            return open_cpu(config, model, profile)
+        if backend == "tensorrt":
+            from edge.processors.cuda import open_cuda
+
+            return open_cuda(config, model, profile)
+    raise ConfigError(f"no encoder backend called {backend!r}; known: 'openvino', 'tensorrt'")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.arena import Arena
-from edge.config import EncoderConfig
+from edge.config import EdgeConfig
 from edge.encoders import Encoder, open_encoder
 from edge.errors import ConfigError, ProcessorError, UseAfterWipe
 from edge.frame import Frame
@@ -106,12 +106,12 @@ class CpuProcessor:
             )
 
 
-def open_cpu(engine: EncoderConfig, model: Path, profile: Profile) -> CpuProcessor:
+def open_cpu(config: EdgeConfig, model: Path, profile: Profile) -> CpuProcessor:
     """A processor for this model and profile; see `open_processor` for what it raises."""
     parameters = release_parameters(profile)
     with ExitStack() as stack:
         memory = stack.enter_context(Arena(ARENA_BYTES))
-        encoder = open_encoder(engine.backend, model, engine.threads)
+        encoder = open_encoder(config.encoder.backend, model, config.encoder.threads)
         stack.enter_context(closing(encoder))
         if encoder.dim != profile.embedding_dim:
             raise ConfigError(

@@ -3,6 +3,7 @@
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -67,10 +68,11 @@ def broker_section(broker):
     )
 
 
-def start(*arguments, stderr=subprocess.PIPE):
+def start(*arguments, stderr=subprocess.PIPE, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", "edge", *map(str, arguments)],
         cwd=ROOT,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
@@ -86,8 +88,8 @@ def finish(child, timeout_s=TIMEOUT_S):
     return child.returncode, out, err
 
 
-def command(*arguments):
-    return finish(start(*arguments))
+def command(*arguments, **environment):
+    return finish(start(*arguments, **environment))
 
 
 def summary_of(out):
@@ -209,6 +211,22 @@ def test_a_fault_is_told_to_the_broker_and_ends_the_daemon(settings, broker):
     with Listener(broker) as late:
         until(lambda: late.bodies("device-1/status"))
         assert b'"engine-nan"' in late.bodies("device-1/status")[0], "retained"
+
+
+def test_hardware_that_is_missing_is_told_to_the_broker_too(settings, broker, tmp_path):
+    path = settings(broker_section(broker))
+    path.write_text(path.read_text().replace("[encoder]", '[encoder]\nbackend = "tensorrt"'))
+    (tmp_path / "libcuda.so.1").write_text("no library")
+    with Listener(broker) as listener:
+        status, out, err = command(
+            *("run", "--config", path, "--source", "test:"), LD_LIBRARY_PATH=str(tmp_path)
+        )
+        assert (status, out) == (2, ""), err
+        assert "install NVIDIA's driver" in err.splitlines()[-1]
+        until(lambda: b'"offline"' in listener.bodies("device-1/status")[-1])
+        last = DeviceStatus.from_json(listener.bodies("device-1/status")[-1])
+    assert (last.fault, last.camera, last.frames) == ("no-driver", "missing", 0)
+    assert listener.bodies("door/vectors") == []
 
 
 def test_after_the_end_of_a_clip_the_last_vector_is_repeated_until_stopped(settings, clip):

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way from frame to vector on an NVIDIA GPU: one graph, replayed for each frame.
+
+The camera fills memory that the GPU reads. From there on a frame, its planes and its embedding live
+and die on the GPU, as does the noise key; what comes back is the vector and its receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.arena import Arena
+from edge.config import EdgeConfig, state_dir
+from edge.encoders.plan import plan_folder
+from edge.encoders.tensorrt import open_engine
+from edge.errors import ConfigError, UseAfterWipe
+from edge.frame import Frame
+from edge.mechanism import fill_with_randomness, release_parameters
+from edge.processors.faults import named_faults
+from kernels.cuda import Device
+from kernels.frame import FrameFormat
+from kernels.frame_graph import FrameGraph, GraphEngine
+from kernels.noise import KEY_BYTES
+from wire.profile import Profile
+
+CAMERA_FRAME = FrameFormat("NV12", 640, 480)  # what a Jetson's video engine writes by itself
+
+
+@final
+class CudaProcessor:
+    """Owns the device and the engine that it is given, and the graph over both."""
+
+    stages: tuple[str, ...] = ("graph",)
+    format = CAMERA_FRAME
+
+    def __init__(self, device: Device, engine: GraphEngine, graph: FrameGraph) -> None:
+        """`graph`: for frames of `format`."""
+        self.canvas = graph.frame
+        self._device, self._engine, self._graph = device, engine, graph
+        self._closed = False
+
+    def process(
+        self,
+        frame: Frame,
+        level: int | None,
+        out: npt.NDArray[np.int16],
+        lap: Callable[[], None],
+    ) -> None:
+        """See `FrameProcessor`."""
+        with named_faults(), frame:
+            if self._closed:
+                raise UseAfterWipe("this processor is closed")
+            self._graph.run(level, out)
+        lap()
+
+    def close(self) -> None:
+        """Wipe and close all of it, whatever one of them raises."""
+        self._closed = True
+        with named_faults(), ExitStack() as rooms:  # in reverse
+            rooms.callback(self._device.close)
+            rooms.callback(self._engine.close)
+            rooms.callback(self._graph.close)
+
+
+def open_cuda(config: EdgeConfig, model: Path, profile: Profile) -> CudaProcessor:
+    """A processor for this model and profile; see `open_processor` for what it raises."""
+    parameters = release_parameters(profile)
+    with ExitStack() as stack:
+        device = stack.enter_context(Device())
+        engine = open_engine(model, plan_folder(state_dir(config.state)), device)
+        stack.enter_context(closing(engine))
+        if engine.embedding_dim != profile.embedding_dim:
+            raise ConfigError(
+                f"the engine makes {engine.embedding_dim} values, "
+                f"the profile expects {profile.embedding_dim}"
+            )
+        with Arena(KEY_BYTES) as memory:
+            key = memory.buffer(KEY_BYTES)
+            fill_with_randomness(key)
+            graph = FrameGraph(device, CAMERA_FRAME, parameters, profile.rate_hz, engine, key)
+        stack.pop_all()  # they are the processor's now
+        return CudaProcessor(device, engine, graph)
