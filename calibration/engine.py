@@ -178,7 +178,9 @@ def layers_in_float(information: str) -> tuple[list[str], int]:
     `information` is the inspector's JSON. Layers that TensorRT compiles as a whole, which is all
     of them in TensorRT for RTX, it does not describe.
     """
-    described = [layer for layer in json.loads(information)["Layers"] if isinstance(layer, dict)]
+    described = [
+        layer for layer in json.loads(information).get("Layers", []) if isinstance(layer, dict)
+    ]
     convolutions = [x for x in described if x.get("ParameterType") == "Convolution"]
     # The form of a type's name differs between releases; that it has "int8" in it does not.
     in_float = [x for x in convolutions if "int8" not in json.dumps(x.get("Inputs")).lower()]
@@ -256,6 +258,11 @@ class ProgressLine:
             self._stream.flush()
         return True
 
+    def close(self) -> None:
+        """Leave the line, so that what comes next does not overwrite it."""
+        if self._end == "\r":
+            self._stream.write("\n")
+
 
 # ---- the command ---------------------------------------------------------------------------------
 
@@ -281,7 +288,8 @@ def fits(key: PlanKey, folder: Path) -> bool:
 
 def make_here(onnx: bytes) -> bytes:
     """Build for the GPU of this machine, and see that it can be loaded there."""
-    plan = build(onnx, ProgressLine(sys.stderr))
+    with closing(ProgressLine(sys.stderr)) as progress:
+        plan = build(onnx, progress)
     with closing(TensorRtEngine(plan)) as engine:
         in_float, count = layers_in_float(engine.inspect())
         log.info("it works in %d bytes of device memory", engine.workspace_bytes)
