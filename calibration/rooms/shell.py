@@ -15,6 +15,7 @@ from calibration.rooms.props import door as leaf
 from calibration.rooms.shapes import Builder
 
 WALL_M = 0.16
+LAP_M = 0.02  # walls overlap, so that no light comes through where they meet
 HALL_M = 1.4  # of floor behind a door
 OUTDOORS_M = 2.0  # from a window to what is seen through it
 STEP_OUT_M, STEP_IN_M = 0.85, 0.6
@@ -197,7 +198,7 @@ def build(layout: Layout, *, tiled: bool, dado: float | None = None) -> None:
     """Floor, ceiling and the walls around their holes; `dado`: where the wall changes its look."""
     w, d, h = layout.size
     rng, paint, b = layout.paint.rng, layout.paint, layout.builder
-    x, z = w / 2, d / 2
+    x, z = w / 2 + LAP_M, d / 2 + LAP_M
     b.panel(((-x, 0, z), (x, 0, z), (x, 0, -z), (-x, 0, -z)), paint.floor(wet=tiled))
     ceiling = paint.wall(tiled=rng.random() < 0.3) if h > 2.3 else paint.plain(0.5, 0.85)
     b.panel(((-x, h, -z), (x, h, -z), (x, h, z), (-x, h, z)), ceiling)
@@ -214,8 +215,9 @@ def build(layout: Layout, *, tiled: bool, dado: float | None = None) -> None:
 
 def _wall(layout: Layout, wall: int, lower: int, upper: int, dado: float) -> None:
     holes, half, h = layout.holes[wall], layout.length(wall) / 2, layout.size[2]
-    us = sorted({-half, half, *(e for hole in holes for e in (hole.u0, hole.u1))})
-    ys = sorted({0.0, h, min(dado, h), *(e for hole in holes for e in (hole.y0, hole.y1))})
+    us = sorted({-half - LAP_M, half + LAP_M, *(e for hole in holes for e in (hole.u0, hole.u1))})
+    edges = [e for hole in holes for e in (hole.y0, hole.y1)]
+    ys = sorted({-LAP_M, h + LAP_M, min(dado, h), *edges})
     b = layout.hand(layout.on_wall(wall, 0.0))
     for u0, u1 in itertools.pairwise(us):
         for y0, y1 in itertools.pairwise(ys):

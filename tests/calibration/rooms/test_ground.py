@@ -9,14 +9,14 @@ import pytest
 from calibration.rooms.errors import NoFit
 from calibration.rooms.fittings import Box, Door, Prop, placed
 from calibration.rooms.ground import BODY_M, Ground
-from calibration.rooms.room import build_room
+from tests.calibration.rooms import some_rooms
 
 DOOR = Door((-0.45, 0.0, -2.0), 0.9, 0.0, (0.0, -2.85), (0.0, -1.4), 0, -1, leads_out=True)
 WALL = Box((0.5, 1.0, 0.0), (1.5, 1.0, 0.05), 0.0)  # from x = -1 to the wall at x = 2
 
 
 def room(*boxes, props=(), size=(4.0, 4.0, 2.5)):
-    bare = build_room(1)
+    bare = some_rooms.room(1)
     return dataclasses.replace(bare, size=size, obstacles=boxes, doors=(DOOR,), props=props)
 
 
@@ -78,7 +78,7 @@ def test_a_spot_has_its_margin():
 
 
 def test_a_chair_that_is_moved_is_not_in_the_way():
-    mesh = build_room(1).props[0].mesh
+    mesh = some_rooms.room(1).props[0].mesh
     chair = Prop("chair", mesh, placed(0.0, 0.0, 0.5, 0.0))
     assert not Ground(room(props=(chair,))).free((0.0, 0.5))
     assert Ground(room(props=(chair,)), frozenset({0})).free((0.0, 0.5))
