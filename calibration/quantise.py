@@ -144,6 +144,7 @@ def quantise_encoder(
             extra_options={
                 "ActivationSymmetric": True,
                 "WeightSymmetric": True,
+                "QuantizeBias": False,  # TensorRT takes no INT32 behind DequantizeLinear
                 "CalibPercentile": percentile,
             },
         )

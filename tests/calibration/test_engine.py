@@ -53,14 +53,6 @@ TARGETS = ["SM80", "SM86", "SM89", "SM120"]
 KEY = PlanKey("ab" * 32, "tensorrt_rtx 1.7", "a GPU, compute capability (8, 6)", "13000")
 
 
-# It was quantised with INT32 biases, see test_a_quantised_bias_is_refused_with_its_node.
-NOT_YET = pytest.mark.xfail(raises=EngineError, reason="encoder.onnx has to be exported again")
-SHIPPED = [
-    pytest.param(path.name, marks=NOT_YET if path.name == "encoder.onnx" else ())
-    for path in sorted(MODELS.glob("*.onnx"))
-]
-
-
 def go_on(_phase, _share):
     return True
 
@@ -85,7 +77,7 @@ def layers_of(content):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", sorted(path.name for path in MODELS.glob("*.onnx")))
 def test_every_shipped_network_builds(name, target):
     builder = bindings().Builder(messages().sink)
     network = parse(builder, (MODELS / name).read_bytes())
@@ -99,13 +91,11 @@ def test_every_shipped_network_builds(name, target):
     assert len(compile_network(builder, network, config)) > 100_000
 
 
-@NOT_YET
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_shipped_encoder_becomes_an_engine(target):
     assert len(build((MODELS / "encoder.onnx").read_bytes(), go_on, target)) > 100_000
 
 
-@NOT_YET
 def test_all_of_the_shipped_encoder_is_int8():
     layers = layers_of((MODELS / "encoder.onnx").read_bytes())
     nodes = [n for n in onnx.load(MODELS / "encoder.onnx").graph.node if n.op_type in LINEAR]
