@@ -28,6 +28,8 @@ typedef struct {
   guint64 due_ns;
 } Pace;
 
+enum { LANES = 4 };
+
 static guint64 digest_key[2];
 
 guint64 lethe_monotonic_ns(void)
@@ -80,16 +82,28 @@ int lethe_canvas_init(void)
   return 0;
 }
 
+static guint64 mix(guint64 digest, guint64 word)
+{
+  digest = (digest ^ word) * digest_key[1];
+  return (digest << 29) | (digest >> 35);
+}
+
+/* In lanes that do not wait for each other; what is left at the end, less than a word for each
+ * lane, does not count. */
 static guint64 digest_of(const guint8 *canvas, gsize size)
 {
+  guint64 word[LANES], lane[LANES];
   guint64 digest = digest_key[0];
-  guint64 word;
 
-  for (gsize i = 0; i + sizeof word <= size; i += sizeof word) {
-    memcpy(&word, canvas + i, sizeof word);
-    digest = (digest ^ word) * digest_key[1];
-    digest = (digest << 29) | (digest >> 35);
+  for (guint i = 0; i < LANES; i++)
+    lane[i] = digest_key[0];
+  for (gsize at = 0; at + sizeof word <= size; at += sizeof word) {
+    memcpy(word, canvas + at, sizeof word);
+    for (guint i = 0; i < LANES; i++)
+      lane[i] = mix(lane[i], word[i]);
   }
+  for (guint i = 0; i < LANES; i++)
+    digest = mix(digest, lane[i]);
   return digest;
 }
 

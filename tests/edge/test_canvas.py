@@ -84,12 +84,12 @@ def throw():
     pipeline.set_state(Gst.State.PLAYING)
     source, sink = pipeline.get_by_name("source"), pipeline.get_by_name("sink")
 
-    def send(buffer, said: FrameFormat, wanted: FrameFormat):
+    def send(buffer, said: FrameFormat, wanted: FrameFormat, about=None):
         canvas = np.full(wanted.nbytes, UNTOUCHED, np.uint8)
         text = f"{caps(said)},framerate=10/1"
         sample = Gst.Sample.new(buffer, Gst.Caps.from_string(text), None, None)
         assert source.emit("push-sample", sample) == Gst.FlowReturn.OK
-        return wiping.pull(sink, TIMEOUT_S, wanted, canvas, wiping.Pulled()), canvas
+        return wiping.pull(sink, TIMEOUT_S, wanted, canvas, about or wiping.Pulled()), canvas
 
     yield send
     pipeline.set_state(Gst.State.NULL)
@@ -173,6 +173,22 @@ def test_rows_that_overlap_or_leave_the_buffer_are_refused(throw, layout, data):
     else:
         frame.memory = frame.memory[: -data.draw(st.integers(1, 8))]
     assert refused(*throw(frame.buffer(), layout, layout))
+
+
+def test_every_byte_of_a_frame_counts_in_its_digest(throw):
+    layout = FrameFormat("NV12", 80, 64)
+    frame = Sent(layout, [80, 80], [0, 0])
+
+    def digest():
+        throw(frame.buffer(), layout, layout, about := wiping.Pulled())
+        return about.digest
+
+    usual = digest()
+    assert digest() == usual
+    for at in [*range(64), *range(64, layout.nbytes, 61), layout.nbytes - 1]:
+        frame.memory[at] ^= 1
+        assert digest() != usual
+        frame.memory[at] ^= 1
 
 
 def test_a_canvas_of_another_size_is_an_error(throw):
