@@ -16,10 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
+Bits = npt.NDArray[np.uint32]
 
 PIXEL_RAD = 1 / 110  # what one pixel of a usual camera sees: finer patterns blur into their mean
 GRAIN_PER_M = (3.1, 13.7)  # spots of dirt and wear
 JOINT_M = 0.008
+# Odd numbers without a pattern in their bits: what the hash multiplies its coordinates by.
+ACROSS, ALONG, UP = np.uint32(0x8DA6B343), np.uint32(0xD8163841), np.uint32(0xCB1AB31F)
+SALT = 0x9E3779B9
 EDGE_DARK, EDGE_M = 0.4, 0.28  # how dark a corner of the room is, and how far it reaches
 FOOT_DARK, FOOT_M, FOOT_HIGH_M = 0.5, 0.13, 0.3  # the same about furniture
 
@@ -102,6 +106,9 @@ class Reflectance:
         """Albedo and emission (M,) of points (M, 3) with normals (M, 3) at `distance` metres."""
         across, along = _plane(points, normals)
         blur = np.maximum(distance * PIXEL_RAD, 1e-4)
+        grain = np.array([what.grain for what in self.materials])[material]
+        salt = (_bits(np.array([what.salt for what in self.materials])) * np.uint32(SALT))[material]
+        wear = _wear(grain, salt, points, blur)
         albedo = np.empty(len(points), np.float32)
         emission = np.zeros(len(points), np.float32)
         order = np.argsort(material, kind="stable")
@@ -109,8 +116,7 @@ class Reflectance:
         for begin, end in zip(starts, np.append(starts[1:], len(order)), strict=True):
             here = order[begin:end]
             what = self.materials[int(material[here[0]])]
-            shade = pattern(what, across[here], along[here], blur[here])
-            shade *= _wear(what, points[here], blur[here])
+            shade = pattern(what, across[here], along[here], blur[here]) * wear[here]
             albedo[here] = (what.infrared if self.infrared else what.albedo) * shade
             if what.emission:
                 emission[here] = what.emission * shade
@@ -147,15 +153,19 @@ def pattern(what: Material, across: Floats, along: Floats, blur: Floats) -> Floa
 def chance(
     i: npt.NDArray[np.floating], j: npt.NDArray[np.floating] | int, salt: int
 ) -> npt.NDArray[np.float64]:
-    """Uniform [0, 1) of whole-number cells: a multiplicative hash with two rounds of mixing."""
-    h = _bits(i) * np.uint32(0x8DA6B343) ^ _bits(j) * np.uint32(0xD8163841)
-    h ^= np.uint32(salt * 0x9E3779B9 & 0xFFFFFFFF)
+    """Uniform [0, 1) of whole-number cells."""
+    seed = np.uint32(salt * SALT & 0xFFFFFFFF)
+    return _mixed(_bits(i) * ACROSS ^ _bits(j) * ALONG ^ seed)
+
+
+def _mixed(h: Bits) -> npt.NDArray[np.float64]:
+    """Two rounds of multiplying and folding: every bit of the cell moves half the bits."""
     h = (h ^ h >> np.uint32(15)) * np.uint32(0x2C1B3C6D)
     h = (h ^ h >> np.uint32(12)) * np.uint32(0x297A2D39)
     return np.asarray((h ^ h >> np.uint32(15)) * 2.0**-32)
 
 
-def _bits(whole: npt.NDArray[np.floating] | int) -> npt.NDArray[np.uint32]:
+def _bits(whole: npt.NDArray[np.floating] | int) -> Bits:
     return np.atleast_1d(whole).astype(np.int64).astype(np.uint32)
 
 
@@ -203,28 +213,26 @@ def _ragged(what: Material, across: Floats, along: Floats) -> Floats:
     return np.asarray(np.where(height < 0.06, 0.5, np.where(height > tall, what.joint, tone)))
 
 
-def _wear(what: Material, points: Floats, blur: Floats) -> Floats:
+def _wear(grain: Floats, salt: Bits, points: Floats, blur: Floats) -> Floats:
     """Smooth noise over space, coarse and fine; fine grain fades with distance."""
-    if not what.grain:
-        return np.ones(len(points))
-    spots = _noise(points * GRAIN_PER_M[0], what.salt)
-    fine = _noise(points * GRAIN_PER_M[1], what.salt + 9)
+    spots = _noise(points * GRAIN_PER_M[0], salt)
+    fine = _noise(points * GRAIN_PER_M[1], salt ^ np.uint32(SALT))
     fade = np.minimum(1.0, 1 / (2 * GRAIN_PER_M[1] * blur))
-    return np.asarray(1 + what.grain * (2 * spots + fade * fine))
+    return np.asarray(1 + grain * (2 * spots + fade * fine))
 
 
-def _noise(points: Floats, salt: int) -> Floats:
+def _noise(points: Floats, salt: Bits) -> Floats:
     """Value noise (M,) in -0.5..0.5: chance at the corners of unit cells, smoothly between."""
     low = np.floor(points)
     share = points - low
     share = share * share * (3 - 2 * share)
+    x, y, z = (_bits(low[:, axis]) * by for axis, by in enumerate((ACROSS, UP, ALONG)))
     total = np.zeros(len(points))
-    for level in (0, 1):
-        plane = (low[:, 1] + level) * 131
-        weight_y = share[:, 1] if level else 1 - share[:, 1]
-        for side in (0, 1):
-            weight_x = share[:, 0] if side else 1 - share[:, 0]
-            near = chance(low[:, 0] + side, low[:, 2] + plane * 977, salt)
-            far = chance(low[:, 0] + side, low[:, 2] + 1 + plane * 977, salt)
-            total += weight_y * weight_x * (near + (far - near) * share[:, 2])
+    for above in (0, 1):
+        for beside in (0, 1):
+            corner = (x + ACROSS if beside else x) ^ (y + UP if above else y) ^ salt
+            near, far = _mixed(corner ^ z), _mixed(corner ^ (z + ALONG))
+            weight = share[:, 0] if beside else 1 - share[:, 0]
+            weight = weight * (share[:, 1] if above else 1 - share[:, 1])
+            total += weight * (near + (far - near) * share[:, 2])
     return np.asarray(total - 0.5)

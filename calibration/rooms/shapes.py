@@ -175,8 +175,8 @@ class Builder:
         columns, rows = (
             1 + math.ceil(math.sqrt(float(((end - a) ** 2).sum())) / FACE_M) for end in (b, d)
         )
-        v = np.linspace(0, 1, rows)[:, None, None]
-        u = np.linspace(0, 1, columns)[:, None]
+        v = (np.arange(rows) / (rows - 1))[:, None, None]
+        u = (np.arange(columns) / (columns - 1))[:, None]
         points = (1 - v) * ((1 - u) * a + u * b) + v * ((1 - u) * d + u * c)
         normals = np.broadcast_to(normal, (rows * columns, 3))
         self._add(points.reshape(-1, 3), normals, _cells(rows, columns), material)
