@@ -204,7 +204,8 @@ check_shell() {
 run_tests() {
   say "tests"
   cd "$ROOT"
-  "$VENV/bin/python" -m pytest -m 'not gpu and not jetson and not slow and not train' "$@"
+  "$VENV/bin/python" -m pytest \
+    -m 'not gpu and not jetson and not slow and not synth and not train' "$@"
 }
 
 # ---- the rest ----------------------------------------------------------------------------------

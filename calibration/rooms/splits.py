@@ -69,7 +69,7 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "kneel": ("Fixing_Kneeling", "Kneeling Tired"),
     "pick_up": ("PickUp_Table",),
     "bow": ("Bow",),
-    "crawl": ("Crawl", "dm_crawl"),
+    "crawl": ("Crawl RM", "dm_crawl"),
     "get_up_back": ("dm_getup_faceup",),
     "get_up_front": ("dm_getup_facedown",),
     "lie": ("Sleeping",),

@@ -151,9 +151,12 @@ def _pose(**turned: tuple[float, float, float]) -> NDArray[np.float64]:
 STAND = _pose()
 SIT = _pose(thigh_l=(-1.5, 0, 0), thigh_r=(-1.5, 0, 0))
 SUPINE = rotation.multiply(rotation.from_vector((-np.pi / 2, 0, 0)), _pose())
-_LEFT = _pose(thigh_l=(-0.5, 0, 0), calf_l=(-0.3, 0, 0), thigh_r=(0.4, 0, 0), calf_r=(0.6, 0, 0))
-_RIGHT = _pose(thigh_r=(-0.5, 0, 0), calf_r=(-0.3, 0, 0), thigh_l=(0.4, 0, 0), calf_l=(0.6, 0, 0))
-STRIDE = [(_LEFT, 0.93), (STAND, 0.96), (_RIGHT, 0.93), (STAND, 0.96), (_LEFT, 0.93)]
+# A leg ahead and the other behind; then that one swings past, bent.
+_LEFT = _pose(thigh_l=(-0.5, 0, 0), calf_l=(-0.1, 0, 0), thigh_r=(0.35, 0, 0), calf_r=(0.45, 0, 0))
+_RIGHT = _pose(thigh_r=(-0.5, 0, 0), calf_r=(-0.1, 0, 0), thigh_l=(0.35, 0, 0), calf_l=(0.45, 0, 0))
+_ON_LEFT = _pose(thigh_r=(-0.4, 0, 0), calf_r=(0.8, 0, 0))
+_ON_RIGHT = _pose(thigh_l=(-0.4, 0, 0), calf_l=(0.8, 0, 0))
+STRIDE = [(_LEFT, 0.93), (_ON_LEFT, 0.96), (_RIGHT, 0.93), (_ON_RIGHT, 0.96), (_LEFT, 0.93)]
 
 
 def _keys(keys: list[tuple[NDArray[np.float64], float]]) -> tuple[NDArray, NDArray]:
