@@ -66,6 +66,7 @@ __device__ Room room_of(int warp, int words, int released_dim) {
 __device__ void wipe(const Room& room, int lane) {
     volatile uint32_t* word = reinterpret_cast<uint32_t*>(room.q);
     volatile uint32_t* end = reinterpret_cast<uint32_t*>(room.end);
+#pragma unroll 4
     for (word += lane; word < end; word += LANES) *word = 0;
 }
 
@@ -75,6 +76,7 @@ __device__ void wipe(const Room& room, int lane) {
 __device__ bool quantise(const float* __restrict__ embedding, int embedding_dim, int words,
                          float scale, int lane, int8_t* q) {
     uint32_t strange = 0;
+#pragma unroll 1
     for (int i = lane; i < 4 * words; i += LANES) {
         const float e = i < embedding_dim ? embedding[i] : 0.0f;
         const bool finite = fabsf(e) < INFINITY;
@@ -91,6 +93,7 @@ __device__ uint64_t project(const int32_t* __restrict__ projection, const int32_
     uint64_t square = 0;
     for (int first = 0; first < released_dim; first += ROWS) {
         int32_t sums[ROWS] = {};
+#pragma unroll 1
         for (int i = lane; i < words; i += LANES) {
 #pragma unroll
             for (int row = 0; row < ROWS; row++) {
@@ -190,6 +193,7 @@ __device__ int32_t draw(const uint64_t* __restrict__ tree, int steps, const uint
     const uint64_t low = static_cast<uint64_t>(word[1]) << 32 | word[0];
     const uint64_t high = static_cast<uint64_t>(word[3] & 0x7FFFFFFF) << 32 | word[2];
     uint32_t node = 1;
+#pragma unroll 1
     for (int step = 0; step < steps; step++) {
         const uint64_t borrow = tree_low[node] > low;
         node = 2 * node + (tree[node] + borrow <= high);
@@ -219,20 +223,20 @@ extern "C" __global__ void __launch_bounds__(32 * release_kernel::MAX_WARPS)
     const int words = (embedding_dim + 3) / 4;
     const Room room = room_of(warp, words, released_dim);
     if (b < batch) {
-        const Order order = orders[b];
+        const int32_t level = orders[b].level;
         uint32_t* key = reinterpret_cast<uint32_t*>(keys) + KEY_WORDS * b;
         int16_t* vector = vectors + released_dim * b;
 
         uint32_t old[KEY_WORDS], any_bit = 0;
 #pragma unroll
         for (int i = 0; i < KEY_WORDS; i++) any_bit |= old[i] = key[i];
-        const bool level_known = -1 <= order.level && order.level < level_count;
+        const bool level_known = -1 <= level && level < level_count;
         const bool finite =
             quantise(embeddings + embedding_dim * b, embedding_dim, words, scale, lane, room.q);
         const uint32_t flags = DONE | (finite ? 0 : NOT_FINITE) |
                                (level_known ? 0 : NO_SUCH_LEVEL) | (any_bit != 0 ? 0 : NO_KEY);
 
-        const bool turns = level_known && order.level >= 0 && any_bit != 0;
+        const bool turns = level_known && level >= 0 && any_bit != 0;
         __syncwarp();
         if (turns) turn(key, old, released_dim, lane, room.stream);
         if (turns && finite) {
@@ -240,20 +244,22 @@ extern "C" __global__ void __launch_bounds__(32 * release_kernel::MAX_WARPS)
                 project(reinterpret_cast<const int32_t*>(projection),
                         reinterpret_cast<const int32_t*>(room.q), words, released_dim, lane, room.u);
             const uint32_t m = divisor(square, static_cast<uint32_t>(full_scale));
-            const uint64_t* tree = trees + levels[2 * order.level];
-            const int steps = levels[2 * order.level + 1];
+            const uint64_t* tree = trees + levels[2 * level];
+            const int steps = levels[2 * level + 1];
             __syncwarp();
+#pragma unroll 1
             for (int k = lane; k < released_dim; k += LANES) {
                 const int32_t v = clip(room.u[k], static_cast<uint32_t>(clip_norm), m);
                 const int32_t g = draw(tree, steps, room.stream + KEY_WORDS + DRAW_WORDS * k);
                 vector[k] = static_cast<int16_t>(v + g);
             }
         } else {
+#pragma unroll 1
             for (int k = lane; k < released_dim; k += LANES) vector[k] = 0;
         }
         __threadfence();  // key and vector are in memory before the receipt says so
         __syncwarp();
-        if (lane == 0) receipts[b] = {order.ticket, order.level, flags};
+        if (lane == 0) receipts[b] = {orders[b].ticket, level, flags};
     }
     wipe(room, lane);  // nobody of this warp reads its room after the barrier above
 }
