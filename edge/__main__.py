@@ -13,6 +13,7 @@ import logging
 import sys
 from pathlib import Path
 
+from edge.bench import bench, table
 from edge.books import KEY_NAME
 from edge.config import EdgeConfig, load_config, state_dir
 from edge.daemon import run
@@ -22,6 +23,7 @@ from edge.identity import load_or_create, public_key_text
 from edge.state import make_directory
 from edge.supervisor import from_environment
 
+MOST_FRAMES = 1_000_000
 DESCRIPTION = """\
 Turn a camera into a short noisy vector ten times a second, wipe every frame, and publish
 the signed vectors over MQTT. No picture ever leaves this process or reaches a disk."""
@@ -57,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; the only place where any error is caught."""
     options = _parser().parse_args(arguments)
     try:
-        command = {"run": _run, "identity": _identity}[options.command]
+        command = {"run": _run, "identity": _identity, "bench": _bench}[options.command]
         return command(options, load_config(options.config))
     except ConfigError as error:
         return _complain(error, 2)
@@ -93,6 +95,20 @@ def _identity(_: argparse.Namespace, config: EdgeConfig) -> int:
     return 0
 
 
+def _bench(options: argparse.Namespace, config: EdgeConfig) -> int:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    figures = bench(config, options.frames)
+    print(json.dumps(figures) if options.json else table(figures))
+    return 0
+
+
+def _frames(text: str) -> int:
+    """A number of frames that percentiles can be told from."""
+    if not text.isdecimal() or not 100 <= int(text) <= MOST_FRAMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 100 to {MOST_FRAMES}")
+    return int(text)
+
+
 def _complain(error: object, status: int) -> int:
     print(f"lethe-edge: error: {error}", file=sys.stderr, flush=True)
     return status
@@ -105,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | identity")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="run | identity | bench"
+    )
     running = commands.add_parser(
         "run",
         help="watch a source and publish vectors until stopped",
@@ -119,7 +137,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Print this device's public key (32 bytes in base64) as the bridge's registry "
         "wants it. The private key stays in the state directory; it is made if there is none.",
     )
-    for command in (running, identity):
+    benchmark = commands.add_parser(
+        "bench",
+        help="time every stage from a frame to its vector on this machine",
+        description="Time every stage from a frame to its released vector with frames of noise: by "
+        "the clock and, on a GPU, by its own events, with an empty kernel beside them. Nothing is "
+        "published and no budget is spent. Stop the daemon first: it would be measured as well.",
+    )
+    for command in (running, identity, benchmark):
         command.add_argument("--config", type=Path, metavar="FILE", help="TOML; default: none")
     running.add_argument("--source", metavar="URI", help="in place of `source` in [camera]")
     running.add_argument("--broker", metavar="URI", help="in place of `url` in [broker]")
@@ -128,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="stop when a file has ended; otherwise its last vector is repeated until stopped",
     )
+    benchmark.add_argument(
+        "--frames", type=_frames, default=2000, metavar="N", help="how many; default: 2000"
+    )
+    benchmark.add_argument("--json", action="store_true", help="figures for a program")
     return parser
 
 

@@ -38,6 +38,9 @@ class FrameProcessor(Protocol):
     canvas: npt.NDArray[np.uint8]
     """(format.nbytes,) uint8, packed: where the camera puts it."""
 
+    hardware: str
+    """On what it runs, for a reader."""
+
     def process(
         self,
         frame: Frame,
@@ -51,6 +54,12 @@ class FrameProcessor(Protocol):
         return and on every error the frame and all that came of it is wiped, what is kept of the
         room apart. Calls `lap` after each stage. Raises ProcessorError with its fault, and `out` is
         unchanged then: close it, what it did next would mean nothing.
+        """
+
+    def measure(self, frames: int) -> dict[str, npt.NDArray[np.float64]]:
+        """Seconds (frames,) of what only the hardware's own clock can tell, by name, on noise.
+
+        Nothing on hardware without one. Everything that is computed is thrown away.
         """
 
     def close(self) -> None:

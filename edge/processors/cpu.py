@@ -23,6 +23,7 @@ from edge.frame import Frame
 from edge.mechanism import fill_with_randomness, release_parameters
 from edge.processors.faults import named_faults
 from kernels.desensitise import PLANES, Desensitiser
+from kernels.errors import ReleaseError
 from kernels.frame import CANVAS_H, CANVAS_W, FrameFormat
 from kernels.noise import KEY_BYTES
 from kernels.reference import ReleaseParameters, Releaser
@@ -38,6 +39,7 @@ class CpuProcessor:
 
     stages: tuple[str, ...] = ("desensitise", "encode", "release")
     format = GREY_CANVAS
+    hardware = "the CPU"
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class CpuProcessor:
         try:
             with named_faults():
                 with frame:
+                    self._require_fit(out)
                     self._look(frame)
                 lap()
                 self._encode()
@@ -82,6 +85,10 @@ class CpuProcessor:
                 held.fill(0)
         lap()
 
+    def measure(self, frames: int) -> dict[str, npt.NDArray[np.float64]]:  # noqa: ARG002
+        """Nothing: the caller's clock tells all."""
+        return {}
+
     def close(self) -> None:
         """Wipe and close all of it, whatever one of them raises."""
         self._closed = True
@@ -90,6 +97,10 @@ class CpuProcessor:
             rooms.callback(self._releaser.close)
             rooms.callback(self._encoder.close)
             rooms.callback(self._desensitiser.wipe)
+
+    def _require_fit(self, out: npt.NDArray[np.int16]) -> None:
+        if out.shape != self._vector.shape or out.dtype != np.int16:
+            raise ReleaseError(f"out must be int16 {self._vector.shape}")
 
     def _look(self, frame: Frame) -> None:
         if self._closed:

@@ -27,9 +27,12 @@ from kernels.cuda import Device
 from kernels.frame import FrameFormat
 from kernels.frame_graph import FrameGraph, GraphEngine
 from kernels.noise import KEY_BYTES
+from kernels.profile import time_nothing, time_releases
+from kernels.reference import ReleaseParameters
 from wire.profile import Profile
 
 CAMERA_FRAME = FrameFormat("NV12", 640, 480)  # what a Jetson's video engine writes by itself
+BATCHES = (1, 64, 4096)  # of releases that are timed: one sensor, and a server full of them
 
 
 @final
@@ -39,10 +42,18 @@ class CudaProcessor:
     stages: tuple[str, ...] = ("graph",)
     format = CAMERA_FRAME
 
-    def __init__(self, device: Device, engine: GraphEngine, graph: FrameGraph) -> None:
-        """`graph`: for frames of `format`."""
+    def __init__(
+        self,
+        device: Device,
+        engine: GraphEngine,
+        graph: FrameGraph,
+        parameters: ReleaseParameters,
+    ) -> None:
+        """`graph`: for frames of `format`, and with a release of these `parameters`."""
         self.canvas = graph.frame
+        self.hardware = f"{device.name}, driver for CUDA {device.driver_version / 1000:g}"
         self._device, self._engine, self._graph = device, engine, graph
+        self._parameters = parameters
         self._closed = False
 
     def process(
@@ -58,6 +69,20 @@ class CudaProcessor:
                 raise UseAfterWipe("this processor is closed")
             self._graph.run(level, out)
         lap()
+
+    def measure(self, frames: int) -> dict[str, npt.NDArray[np.float64]]:
+        """The stages on the GPU, whole graphs from launch to end, and releases in batches."""
+        noise = np.random.default_rng(1).integers(0, 256, self.format.nbytes, np.uint8)
+        with named_faults():
+            whole = self._graph.measure(noise, 0, frames)
+            found = dict(whole.stages)
+            found["frame's graph"] = whole.replay
+            found["graph of an empty kernel"] = time_nothing(self._device, frames).replay
+            for batch in BATCHES:
+                release = time_releases(self._device, self._parameters, batch, frames)
+                found[f"release of {batch}"] = release.stages["release"]
+                found[f"graph of a release of {batch}"] = release.replay
+        return found
 
     def close(self) -> None:
         """Wipe and close all of it, whatever one of them raises."""
@@ -85,4 +110,4 @@ def open_cuda(config: EdgeConfig, model: Path, profile: Profile) -> CudaProcesso
             fill_with_randomness(key)
             graph = FrameGraph(device, CAMERA_FRAME, parameters, profile.rate_hz, engine, key)
         stack.pop_all()  # they are the processor's now
-        return CudaProcessor(device, engine, graph)
+        return CudaProcessor(device, engine, graph, parameters)
