@@ -21,7 +21,7 @@ from calibration.rooms.view import Camera
 Gains = npt.NDArray[np.float32]
 Switch = tuple[int, bool]
 
-AMBIENT = (0.03, 0.25)  # of a lamp's power near it: a dim bulb's corners to a white office
+AMBIENT = (0.02, 0.2)  # of a lamp's power near it: a dim bulb's corners to a white office
 SUN_OUT_M = 1.7  # before what is seen outdoors
 SKY_IN_M = 0.25
 NIGHT_WINDOW = 0.02

@@ -68,19 +68,19 @@ class Paint:
 
     def floor(self, *, wet: bool) -> int:
         """Tiles where it gets wet; else tiles, planks, linoleum or patterned floors."""
-        kind = self.rng.choice(4, p=(0.7, 0.0, 0.15, 0.15) if wet else (0.3, 0.3, 0.25, 0.15))
+        kind = self.rng.choice(4, p=(0.65, 0.0, 0.1, 0.25) if wet else (0.25, 0.3, 0.15, 0.3))
         edge = self.rng.uniform(0.1, 0.6)
         pattern, size, joint, spread = (
-            (Pattern.TILE, (edge, edge), self.rng.uniform(0.4, 1.3), 0.12),
-            (Pattern.PLANK, (self.rng.uniform(0.6, 1.6), self.rng.uniform(0.07, 0.2)), 0.7, 0.2),
+            (Pattern.TILE, (edge, edge), self.rng.uniform(0.25, 1.6), 0.2),
+            (Pattern.PLANK, (self.rng.uniform(0.6, 1.6), self.rng.uniform(0.07, 0.2)), 0.6, 0.35),
             (Pattern.PLAIN, (1.0, 1.0), 1.0, 0.0),
-            (self._figured(), (edge, edge), self.rng.uniform(0.25, 0.75), 0.1),
+            (self._figured(), (edge, edge), self.rng.uniform(0.2, 0.75), 0.15),
         )[kind]
-        albedo = self.tone(0.06, 0.6)
+        albedo = self.tone(0.05, 0.65)
         return self.add(
             Material(
                 albedo, 0.15 + 0.6 * albedo, pattern, size, joint=joint,
-                spread=spread * self.rng.uniform(0, 1.5), grain=self.rng.uniform(0.03, 0.25),
+                spread=spread * self.rng.uniform(0, 1.5), grain=self.rng.uniform(0.05, 0.4),
                 salt=self._salt(),
             )
         )  # fmt: skip
@@ -93,8 +93,8 @@ class Paint:
             edge = self.rng.uniform(0.07, 0.35)
             pattern, joint = Pattern.TILE, self.rng.uniform(0.5, 1.15)
             size = (edge, edge * self.rng.choice((0.5, 1.0, 1.0, 1.6)))
-        elif self.rng.random() < 0.15:
-            pattern, joint = self._figured(), self.rng.uniform(0.7, 0.95)
+        elif self.rng.random() < 0.22:
+            pattern, joint = self._figured(), self.rng.uniform(0.5, 0.95)
             size = (self.rng.uniform(0.1, 0.4), self.rng.uniform(0.1, 0.4))
         return self.add(
             Material(

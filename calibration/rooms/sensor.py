@@ -55,17 +55,17 @@ def draw(rng: np.random.Generator, *, infrared: bool) -> Habits:
     """A camera's habits."""
     good = rng.random() < 0.5
     return Habits(
-        target=float(rng.uniform(0.32, 0.58)),
+        target=float(rng.uniform(0.36, 0.6)),
         centred=float(rng.uniform(0, 0.7)),
         pace=float(rng.choice((0.04, 0.12, 0.4))),
-        blur=float(rng.uniform(0.2, 0.6 if good else 1.1)),
-        sharpen=float(rng.choice((0.0, rng.uniform(0.2, 1.0)))),
-        vignette=float(rng.uniform(0, 0.9 if infrared else 0.4)),
-        flare=float(rng.uniform(0, 0.03 if good else 0.1)),
+        blur=float(rng.uniform(0.2, 0.5 if good else 0.9)),
+        sharpen=float(rng.choice((0.0, rng.uniform(0.3, 1.4)), p=(0.35, 0.65))),
+        vignette=float(rng.uniform(0, 0.9 if infrared else 0.5)),
+        flare=float(rng.uniform(0, 0.02 if good else 0.07)),
         glare=float(rng.uniform(0, 0.06 if good else 0.2)),
         gamma=float(rng.uniform(1.7, 2.5)),
         black=float(rng.uniform(0, 0.04)),
-        contrast=float(rng.uniform(0.2, 1.2)),
+        contrast=float(rng.uniform(0.4, 2.2)),
         read_noise=float(rng.uniform(0.0003, 0.0015 if good else 0.006)) * (2 if infrared else 1),
         shot_noise=float(rng.uniform(0.003, 0.012 if good else 0.03)),
         trail=float(rng.choice((0.0, rng.uniform(0.3, 0.8)))),
@@ -207,4 +207,5 @@ def _curve(habits: Habits) -> Grey:
     light = np.linspace(0, 1, CURVE) ** 2
     tone = light ** (1 / habits.gamma)
     tone += habits.contrast * (tone * tone * (3 - 2 * tone) - tone)
-    return np.asarray(255 * (habits.black + (1 - habits.black) * tone) + 0.5).astype(np.uint8)
+    tone = habits.black + (1 - habits.black) * np.clip(tone, 0, 1)
+    return np.asarray(255 * tone + 0.5).astype(np.uint8)
