@@ -29,10 +29,10 @@ from edge.frame import Frame
 from edge.identity import load_or_create
 from edge.mechanism import release_parameters
 from edge.outbox import Outbox
-from edge.processors.cpu import ARENA_BYTES, CpuProcessor
+from edge.processors.cpu import ARENA_BYTES, GREY_CANVAS, CpuProcessor
 from edge.supervisor import Supervisor
 from kernels.errors import AcceleratorError, ReleaseError
-from tests.edge.oracle import LinearEncoder, lies
+from tests.edge.oracle import LinearEncoder, Witness, lies
 from tests.edge.stages import NOISE_KEY, queued, tiny_profile
 from wire.status import DeviceStatus
 
@@ -191,7 +191,12 @@ class Device:
         return found
 
     def lies(self):
-        return lies(self.messages(), self.seen, self.profile, NOISE_KEY)
+        return lies(self.messages(), self.seen, self.witness())
+
+    def witness(self):
+        """Who knows better: by the definitions, and by an encoder that was not made to fail."""
+        encoder = LinearEncoder(self.profile.embedding_dim)
+        return Witness(self.profile, NOISE_KEY, GREY_CANVAS, encoder)
 
     def _supervisor(self):
         supervisor = Supervisor({})

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
+from kernels.frame import area_resize
 from kernels.reference import clip, noise_table, project, quantise, ratchet, sample
 
 
@@ -28,28 +29,29 @@ class LinearEncoder:
     def __init__(self, dim):
         self.dim, self._weights = dim, weights(dim)
 
+    def __call__(self, planes):
+        return self._weights @ planes.ravel().astype(np.float32)
+
     def embed(self, planes, out):
-        np.dot(self._weights, planes.ravel().astype(np.float32), out=out)
+        out[:] = self(planes)
 
     def close(self):
         return
 
 
 class Witness:
-    """Follows one run, frame by frame."""
+    """Follows one run, frame by frame. `embed`: planes (3, 64, 80) uint8 -> embedding (D,)."""
 
-    def __init__(self, profile, key):
+    def __init__(self, profile, key, layout, embed):
         self._profile, self._key = profile, bytearray(key)
+        self._layout, self._embed = layout, embed
         self._desensitiser = Desensitiser(profile.rate_hz)
-        self._encoder = LinearEncoder(profile.embedding_dim)
 
     def embedding(self, pixels):
         """The frame's embedding; the room is learned on the way."""
         planes = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
-        self._desensitiser.planes(pixels.reshape(CANVAS_H, CANVAS_W), planes)
-        embedding = np.zeros(self._profile.embedding_dim, np.float32)
-        self._encoder.embed(planes, embedding)
-        return embedding
+        self._desensitiser.planes(area_resize(pixels, self._layout), planes)
+        return self._embed(planes)
 
     def release(self, embedding, level):
         """The vector, with this release's noise; the key turns."""
@@ -60,13 +62,13 @@ class Witness:
         return (v + sample(noise_table(profile.sigmas[level]), words)).astype(np.int16)
 
 
-def lies(messages, seen, profile, key):
+def lies(messages, seen, witness):
     """Indices of messages that carry neither the next correct release nor the last vector again.
 
     `seen`: pixels and level of every frame that was looked at, in order; None: nothing was to be
     released of it. A device that has failed sends fewer messages, and no others.
     """
-    witness, releases = Witness(profile, key), []
+    releases = []
     for pixels, level in seen:
         embedding = witness.embedding(pixels)
         if level is not None:

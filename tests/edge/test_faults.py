@@ -26,7 +26,7 @@ from kernels.errors import AcceleratorError, ReleaseError
 from tests.edge.device import Device, Plug
 from tests.edge.listening import Listener, broker_config, until
 from tests.edge.oracle import LinearEncoder, lies
-from tests.edge.stages import NOISE_KEY, TOPICS, D, K, tiny_profile
+from tests.edge.stages import TOPICS, D, K, tiny_profile
 from wire.message import open_sealed, unpack
 from wire.status import FAULTS, DeviceStatus
 
@@ -296,5 +296,5 @@ def test_the_broker_keeps_the_reason_and_only_true_vectors(
     assert (last.status, last.fault, last.releases) == ("offline", fault, turn)
     key = load_or_create(tmp_path / "state" / "device.key").public_key()
     messages = [unpack(open_sealed(body, TOPICS.vectors, key)) for body in bodies]
-    assert lies(messages, ran.seen, ran.profile, NOISE_KEY) == []
+    assert lies(messages, ran.seen, ran.witness()) == []
     assert not ran.memory.any()
