@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a seed and a number to what the cameras of one moment recorded.
+
+Everything that has to be drawn comes from streams of (seed, number, attempt): the same two numbers
+give the same bytes, whatever else is rendered, by whom and in which order. A draw that cannot be
+staged is left for the next attempt; script and number of cameras stay, so that what is difficult to
+stage is not rarer for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.rooms import cameras, labels, lights, scripts, seeds, splits
+from calibration.rooms.body import Body
+from calibration.rooms.errors import NoFit, RoomsError
+from calibration.rooms.ground import Ground
+from calibration.rooms.motion import Motion
+from calibration.rooms.moving import moved
+from calibration.rooms.room import build_room
+from calibration.rooms.sensor import Sensor
+from calibration.rooms.setting import Repertoire, Setting
+from calibration.rooms.stage import Shot, Stage
+from calibration.rooms.store import Recording
+from calibration.rooms.track import RATE_HZ, Moment, Posture, excerpt
+from calibration.rooms.view import HEIGHT, WIDTH, Camera
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
+from kernels.frame import FrameFormat, area_resize
+
+Generator = np.random.Generator
+F4 = npt.NDArray[np.float32]
+
+ATTEMPTS = 8
+CAMERAS = np.array([0.5, 0.35, 0.15])  # share of moments with one, two, three
+INFRARED = 0.2
+SWITCHED = 0.08  # of moments: somebody uses the light switch
+NEAR_PEOPLE = 2  # up to so many are drawn with their fine mesh
+SAMPLES = 24  # steps at which cameras are chosen
+FORMAT = FrameFormat("GRAY8", WIDTH, HEIGHT)
+
+
+class Company(Protocol):
+    """Where bodies and motions come from."""
+
+    @property
+    def body(self) -> Callable[[int], Body]:
+        """The body with this number."""
+
+    def motion(self, name: str) -> Motion:
+        """The motion of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of a moment before it is staged."""
+
+    number: int
+    split: splits.Split
+    script: str
+    cameras: int
+
+
+def plan(seed: int, number: int) -> Plan:
+    """Which script, how many cameras. Raises RoomsError for a seed out of range."""
+    rng = seeds.stream(seed, number, 0, "moment")
+    many = 1 + int(rng.choice(len(CAMERAS), p=CAMERAS))
+    return Plan(number, splits.of_moment(number), scripts.draw(rng), many)
+
+
+def make(
+    seed: int, number: int, company: Company, *, keep_frames: bool = False
+) -> tuple[Recording, ...]:
+    """Stage and record one moment; raises RoomsError if ATTEMPTS draws could not be staged."""
+    wanted = plan(seed, number)
+    reasons = []
+    for attempt in range(ATTEMPTS):
+        try:
+            return _attempt(seed, wanted, attempt, company, keep_frames=keep_frames)
+        except NoFit as reason:
+            reasons.append(str(reason))
+    raise RoomsError(
+        f"moment {number} ({wanted.script}) of seed {seed} could not be staged in {ATTEMPTS} "
+        f"attempts: {'; '.join(reasons)}"
+    )
+
+
+def _attempt(
+    seed: int, wanted: Plan, attempt: int, company: Company, *, keep_frames: bool
+) -> tuple[Recording, ...]:
+    def stream(purpose: str) -> Generator:
+        return seeds.stream(seed, wanted.number, attempt, purpose)
+
+    infrared = stream("sensor0").random() < INFRARED
+    moment = staged(wanted, company, stream)
+    views = _place(moment, stream("camera0"), wanted.cameras)
+    stage = _light(moment, views, stream("camera1"), infrared=infrared)
+    night = lights.infrared_gains(moment.steps, len(views))
+    gains = night if infrared else moment.gains
+    shots = [Shot(stage, view) for view in views]
+    sensors = [Sensor(stream(f"sensor{k + 1}"), infrared=infrared) for k in range(len(views))]
+    frames, pixels = _film(stage, moment, shots, sensors, gains)
+    return tuple(
+        Recording(
+            moment=wanted.number,
+            camera=k,
+            split=wanted.split,
+            seed=seed,
+            planes=_planes(frames[k]),
+            posture=np.stack([track.posture for track in moment.tracks], axis=1),
+            pixels=pixels[k],
+            people=tuple(track.body.id for track in moment.tracks),
+            room=moment.room.id,
+            rows=labels.rows(moment, pixels[k]),
+            view=_notes(view, wanted, attempt, infrared=infrared),
+            frames=frames[k] if keep_frames else None,
+        )
+        for k, view in enumerate(views)
+    )
+
+
+def staged(wanted: Plan, company: Company, stream: Callable[[str], Generator]) -> Moment:
+    """Room, people and what they do. Raises NoFit."""
+    rng = stream("room")
+    rooms = splits.ROOMS[wanted.split]
+    room = build_room(int(rooms[int(rng.integers(len(rooms)))]))
+    setting = Setting(room, Ground(room), repertoire(wanted.split, company), stream("physics"))
+    bodies = splits.BODIES[wanted.split]
+    cast = stream("cast").permutation(len(bodies))[: scripts.people(wanted.script)]
+    script = stream("script")
+    people = [bodies[int(k)] for k in cast]
+    played = scripts.stage(wanted.script, setting, people, company.body, script)
+    start, stop = scripts.window(played, script)
+    steps = played.actors[0].now
+    gains = lights.gains(rng, room, steps, _switches(script, start, stop))
+    props = moved(rng, room, steps, setting.passages)
+    tracks = tuple(excerpt(actor.track(), start, stop) for actor in played.actors)
+    events = tuple(event.later(-start, stop - start) for event in played.events)
+    return Moment(
+        room, tracks, {k: m[start:stop] for k, m in props.items()}, gains[start:stop], events
+    )
+
+
+def _switches(rng: Generator, start: int, stop: int) -> tuple[tuple[int, bool], ...]:
+    """Steps at which somebody turns the light on or off."""
+    if rng.random() >= SWITCHED:
+        return ()
+    return ((int(rng.integers(start, stop)), bool(rng.random() < 0.5)),)
+
+
+def repertoire(split: splits.Split, company: Company) -> Repertoire:
+    """The motions that this split may use."""
+    roles = sorted(set(splits.every_motion().values()))
+    return Repertoire(
+        {role: [company.motion(name) for name in splits.motions(role, split)] for role in roles}
+    )
+
+
+def _place(moment: Moment, rng: Generator, number: int) -> tuple[Camera, ...]:
+    """Cameras that see the event, or else whoever is there."""
+    glancing = Stage(moment.room.surface, moment.room.reflectance(infrared=False), (), (0.5, 0.5))
+    steps = np.unique(np.linspace(0, moment.steps - 1, SAMPLES).astype(int))
+    if moment.events:
+        inside = [np.linspace(e.onset, e.end - 1, SAMPLES // 2).astype(int) for e in moment.events]
+        steps = np.unique(np.concatenate([steps, *inside]))
+    joints = np.stack(
+        [
+            track.body.skeleton.places(
+                track.turns[steps].astype(np.float64), track.root[steps].astype(np.float64)
+            )
+            for track in moment.tracks
+        ],
+        axis=1,
+    )
+    return cameras.place(rng, glancing, moment.room, joints, _important(moment, steps), number)
+
+
+def _important(moment: Moment, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """(T, P): who must be seen when."""
+    here = np.stack([track.posture[steps] != Posture.ABSENT for track in moment.tracks], axis=1)
+    if not moment.events:
+        return here
+    matters = np.zeros_like(here)
+    for event in moment.events:
+        during = (steps >= event.onset) & (steps < event.end)
+        for person in event.persons:
+            matters[during, person] = True
+    return np.asarray(matters & here)
+
+
+def _light(moment: Moment, views: tuple[Camera, ...], rng: Generator, *, infrared: bool) -> Stage:
+    room = moment.room
+    lamps, ambient = room.lights, room.ambient
+    if infrared:
+        lamps, ambient = lights.infrared(rng, views)
+    fine = len(moment.tracks) <= NEAR_PEOPLE
+    people = [track.body.near if fine else track.body.far for track in moment.tracks]
+    return Stage(
+        room.surface,
+        room.reflectance(infrared=infrared),
+        lamps,
+        ambient,
+        [*people, *(prop.mesh for prop in room.props)],
+        infrared,
+        room.mirrors,
+    )
+
+
+def _film(
+    stage: Stage, moment: Moment, shots: list[Shot], sensors: list[Sensor], gains: F4
+) -> tuple[list[npt.NDArray[np.uint8]], list[npt.NDArray[np.uint16]]]:
+    """frames (N, 128, 160) and visible pixels (N, P) per camera."""
+    people, steps = len(moment.tracks), moment.steps
+    frames = [np.empty((steps, HEIGHT, WIDTH), np.uint8) for _ in shots]
+    pixels = [np.zeros((steps, people), np.uint16) for _ in shots]
+    skins = [
+        track.body.skeleton.matrices(track.turns.astype(np.float64), track.root.astype(np.float64))
+        for track in moment.tracks
+    ]
+    homes = [np.ascontiguousarray(prop.home[None], np.float32) for prop in moment.room.props]
+    for step in range(steps):
+        matrices: list[F4 | None] = [
+            None if track.posture[step] == Posture.ABSENT else skin[step]
+            for track, skin in zip(moment.tracks, skins, strict=True)
+        ]
+        for number, home in enumerate(homes):
+            there = moment.moved.get(number)
+            matrices.append(home if there is None else np.ascontiguousarray(there[step][None]))
+        stage.pose(matrices)
+        for k, (shot, sensor) in enumerate(zip(shots, sensors, strict=True)):
+            radiance, who = shot.draw(np.ascontiguousarray(gains[step], np.float32))
+            frames[k][step] = sensor.grey(radiance)
+            counts = np.bincount(who.ravel(), minlength=people + 1)
+            pixels[k][step] = np.minimum(counts[1 : people + 1], 65535)
+    return frames, pixels
+
+
+def _planes(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What the daemon would make of these frames, (N, 3, 64, 80)."""
+    desensitiser = Desensitiser(RATE_HZ)
+    planes = np.empty((len(frames), PLANES, CANVAS_H, CANVAS_W), np.uint8)
+    for frame, out in zip(frames, planes, strict=True):
+        desensitiser.planes(area_resize(frame.reshape(-1), FORMAT), out)
+    return planes
+
+
+def _notes(view: Camera, wanted: Plan, attempt: int, *, infrared: bool) -> dict[str, object]:
+    """What the camera was; for the clip's notes."""
+    return {
+        "script": wanted.script,
+        "attempt": attempt,
+        "infrared": infrared,
+        "position": [round(float(x), 4) for x in np.asarray(view.position)],
+        "rotation": [round(float(x), 6) for x in np.asarray(view.rotation).ravel()],
+        "focal": [round(float(f), 3) for f in view.focal],
+        "lens": round(float(view.lens), 4),
+    }

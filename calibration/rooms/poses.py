@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Poses made from angles, and arms and legs that reach a point.
+
+A pose is turns (..., 16, 4) and the pelvis' place (..., 3). Key poses face +Z and lie at the
+origin; `put` moves them into the room. Angles are degrees, as people think of joints: a hip flexes
+forward, a knee and an elbow bend, an arm is raised forward and spread outward from hanging down.
+Drawn key poses differ from person to person and from time to time, unlike a recorded motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.rooms import rotation
+from calibration.rooms.skeleton import BONES, Skeleton
+
+Array = npt.NDArray[np.float64]
+Generator = np.random.Generator
+
+BONE = {name: index for index, name in enumerate(BONES)}
+SIDES = (("l", 1.0), ("r", -1.0))
+UPRIGHT = (0.0, 0.0, 0.0)
+HANGING = (4.0, 8.0, 0.0, 15.0)
+STRAIGHT = (2.0, 4.0, 6.0, 4.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """turns (16, 4) and root (3,)."""
+
+    turns: Array
+    root: Array
+
+
+def about(axis: int, degrees: float) -> Array:
+    """The quaternion (4,) of a turn about one of the axes x, y, z."""
+    half = np.radians(degrees) / 2
+    turn = np.zeros(4)
+    turn[0], turn[1 + axis] = np.cos(half), np.sin(half)
+    return turn
+
+
+def chain(*turns: Array) -> Array:
+    """The product of quaternions, the last applied first."""
+    out = turns[0]
+    for turn in turns[1:]:
+        out = rotation.multiply(out, turn)
+    return np.asarray(out)
+
+
+Arm = tuple[float, float, float, float]  # raised forward, spread, twisted, elbow
+Leg = tuple[float, float, float, float, float]  # hip forward, spread, turned out, knee, toes down
+
+
+def figure(
+    pelvis: tuple[float, float, float] = UPRIGHT,
+    spine: tuple[float, float, float] = UPRIGHT,
+    head: tuple[float, float, float] = UPRIGHT,
+    arms: tuple[Arm, Arm] = (HANGING, HANGING),
+    legs: tuple[Leg, Leg] = (STRAIGHT, STRAIGHT),
+) -> Array:
+    """Turns (16, 4) of a body facing +Z; arms and legs are given left, right.
+
+    pelvis, spine and head: bent forward, twisted to the left, leant to the right.
+    """
+    turns = np.zeros((16, 4))
+    turns[BONE["pelvis"]] = _trunk(*pelvis)
+    half = _trunk(*(angle / 2 for angle in spine))
+    turns[BONE["spine"]] = chain(turns[BONE["pelvis"]], half)
+    turns[BONE["chest"]] = chain(turns[BONE["spine"]], half)
+    turns[BONE["head"]] = chain(turns[BONE["chest"]], _trunk(*head))
+    for (side, sign), arm, leg in zip(SIDES, arms, legs, strict=True):
+        _set_arm(turns, side, sign, arm)
+        _set_leg(turns, side, sign, leg)
+    return turns
+
+
+def _trunk(forward: float, twist: float, sideways: float) -> Array:
+    return chain(about(1, twist), about(0, forward), about(2, -sideways))
+
+
+def _set_arm(turns: Array, side: str, sign: float, arm: Arm) -> None:
+    forward, spread, twist, elbow = arm
+    drop = about(2, -sign * (90 - spread))
+    upper = chain(turns[BONE["chest"]], about(0, -forward), drop, about(0, -sign * twist))
+    turns[BONE[f"upper_arm_{side}"]] = upper
+    turns[BONE[f"forearm_{side}"]] = chain(upper, about(1, -sign * elbow))
+    turns[BONE[f"hand_{side}"]] = turns[BONE[f"forearm_{side}"]]
+
+
+def _set_leg(turns: Array, side: str, sign: float, leg: Leg) -> None:
+    forward, spread, out, knee, toes = leg
+    thigh = chain(
+        turns[BONE["pelvis"]], about(2, sign * spread), about(0, -forward), about(1, sign * out)
+    )
+    turns[BONE[f"thigh_{side}"]] = thigh
+    turns[BONE[f"calf_{side}"]] = chain(thigh, about(0, knee))
+    turns[BONE[f"foot_{side}"]] = chain(turns[BONE[f"calf_{side}"]], about(0, toes))
+
+
+def put(pose: Pose, at: Array, yaw: float) -> Pose:
+    """The pose turned by `yaw` radians and moved so that its origin is the floor point (x, z)."""
+    turn = about(1, float(np.degrees(yaw)))
+    root = rotation.rotate(turn, pose.root) + np.array([at[0], 0.0, at[1]])
+    return Pose(np.asarray(rotation.multiply(turn, pose.turns)), np.asarray(root))
+
+
+def grounded(skeleton: Skeleton, turns: Array, floor: float = 0.0) -> Pose:
+    """The pose with its lowest point on the floor and its pelvis above the origin."""
+    low = skeleton.lowest(turns[None], np.zeros((1, 3)))[0]
+    return Pose(turns, np.array([0.0, floor - low, 0.0]))
+
+
+# ---- reaching ----------------------------------------------------------------------------------
+
+
+def reach(
+    skeleton: Skeleton, turns: Array, root: Array, side: str, target: Array, weight: Array | float
+) -> None:
+    """Bend one arm, in place, so that its palm comes to `target` (N, 3) as far as it can.
+
+    turns (N, 16, 4), root (N, 3); weight 0..1, a number or (N,): how much of the reach is done.
+    """
+    sign = 1.0 if side == "l" else -1.0
+    names = [BONE[f"{part}_{side}"] for part in ("upper_arm", "forearm", "hand")]
+    chest = turns[:, BONE["chest"]]
+    pole = rotation.rotate(chest, np.array([sign * 0.6, -1.0, -0.2]))
+    axis, hinge = np.array([sign, 0.0, 0.0]), np.array([0.0, -sign, 0.0])
+    palm = 0.06
+    _limb(skeleton, turns, root, names, target, pole, axis, hinge, palm, weight)
+
+
+def plant(skeleton: Skeleton, turns: Array, root: Array, side: str, ankle: Array) -> None:
+    """Bend one leg, in place, so that its ankle comes to `ankle` (N, 3); the foot stays level."""
+    names = [BONE[f"{part}_{side}"] for part in ("thigh", "calf", "foot")]
+    foot = np.array(turns[:, names[2]])
+    pelvis = turns[:, BONE["pelvis"]]
+    ahead = rotation.rotate(pelvis, np.array([0.0, 0.0, 1.0]))
+    level = np.arctan2(ahead[:, 0], ahead[:, 2])
+    pole = np.stack([np.sin(level), np.full_like(level, 0.3), np.cos(level)], axis=-1)
+    axis, hinge = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
+    _limb(skeleton, turns, root, names, ankle, pole, axis, hinge, 0.0, 1.0)
+    turns[:, names[2]] = foot
+
+
+def _limb(
+    skeleton: Skeleton,
+    turns: Array,
+    root: Array,
+    names: list[int],
+    target: Array,
+    pole: Array,
+    axis: Array,
+    hinge: Array,
+    beyond: float,
+    weight: Array | float,
+) -> None:
+    """Two bones towards a target by the law of cosines; the middle joint points to the pole."""
+    first = skeleton.places(turns, root)[:, names[0]]
+    upper = float(np.linalg.norm(skeleton.offsets[names[1]]))
+    lower = float(np.linalg.norm(skeleton.offsets[names[2]])) + beyond
+    way = target - first
+    length = np.linalg.norm(way, axis=-1, keepdims=True)
+    along = way / np.maximum(length, 1e-6)
+    far = np.clip(length, abs(upper - lower) + 0.03, 0.995 * (upper + lower))
+    cosine = np.clip((upper**2 + far**2 - lower**2) / (2 * upper * far), -1, 1)
+    outward = pole - (pole * along).sum(-1, keepdims=True) * along
+    outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-6)
+    middle = first + upper * (cosine * along + np.sqrt(1 - cosine**2) * outward)
+    end = first + far * along
+    normal = np.cross(outward, along)  # the hinge turns `along` towards the pole and back
+    share = np.broadcast_to(np.asarray(weight, np.float64), length[:, 0].shape)
+    for name, start, stop in ((names[0], first, middle), (names[1], middle, end)):
+        wanted = _framed(axis, hinge, stop - start, normal)
+        turns[:, name] = rotation.slerp(turns[:, name], wanted, share)
+    turns[:, names[2]] = rotation.slerp(turns[:, names[2]], turns[:, names[1]], share)
+
+
+def _framed(axis: Array, hinge: Array, direction: Array, normal: Array) -> Array:
+    """Turns (N, 4) that bring `axis` (3,) to direction (N, 3) and `hinge` (3,) near to normal."""
+    x = direction / np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 1e-9)
+    y = normal - (normal * x).sum(-1, keepdims=True) * x
+    y /= np.maximum(np.linalg.norm(y, axis=-1, keepdims=True), 1e-9)
+    there = np.stack([x, y, np.cross(x, y)], axis=-1)
+    here = np.stack([axis, hinge, np.cross(axis, hinge)], axis=0)
+    return np.asarray(rotation.from_matrix(np.einsum("nij,jk->nik", there, here)))
+
+
+# ---- key poses ---------------------------------------------------------------------------------
+
+
+def _vary(rng: Generator, spread: float, *angles: float) -> tuple[float, ...]:
+    return tuple(float(a) for a in np.asarray(angles) + rng.normal(0, spread, len(angles)))
+
+
+def _arm(rng: Generator, spread: float, *angles: float) -> Arm:
+    a, b, c, d = _vary(rng, spread, *angles)
+    return a, b, c, max(2.0, d)
+
+
+def _leg(rng: Generator, spread: float, *angles: float) -> Leg:
+    a, b, c, d, e = _vary(rng, spread, *angles)
+    return a, b, c, max(0.0, d), e
+
+
+def standing(rng: Generator, skeleton: Skeleton, stoop: float = 0.0) -> Pose:
+    """Upright, arms as people leave them: hanging, folded, a hand on the hip, in front."""
+    arms = (
+        (HANGING, HANGING),
+        ((35.0, 0.0, -40.0, 95.0), (35.0, 0.0, -40.0, 95.0)),
+        (HANGING, (-25.0, 35.0, -30.0, 95.0)),
+        ((25.0, 5.0, -25.0, 70.0), (25.0, 5.0, -25.0, 70.0)),
+        (HANGING, (45.0, 5.0, -30.0, 120.0)),
+    )[int(rng.choice(5, p=(0.5, 0.14, 0.1, 0.14, 0.12)))]
+    left, right = (_arm(rng, 4, *arm) for arm in arms)
+    legs = (_leg(rng, 1.5, *STRAIGHT), _leg(rng, 1.5, *STRAIGHT))
+    spine = (stoop * 0.6, float(rng.normal(0, 4)), float(rng.normal(0, 2)))
+    head = (float(rng.normal(5, 8)) - stoop * 0.3, float(rng.normal(0, 15)), 0.0)
+    return grounded(skeleton, figure((stoop * 0.4, 0, 0), spine, head, (left, right), legs))
+
+
+def sitting(rng: Generator, skeleton: Skeleton, height: float, lean: float | None = None) -> Pose:
+    """On a seat `height` above the floor; the origin is below the pelvis, the feet stand.
+
+    lean: forward bend of the trunk in degrees (drawn if None).
+    """
+    lean = float(rng.choice((-12, 2, 12, 30), p=(0.3, 0.35, 0.25, 0.1))) if lean is None else lean
+    arm = ((38.0, 6.0, -20.0, 60.0), (20.0, 12.0, 0.0, 25.0), (45.0, 0.0, -45.0, 100.0))[
+        int(rng.choice(3, p=(0.6, 0.2, 0.2)))
+    ]
+    spread, out = float(abs(rng.normal(6, 5))), float(rng.normal(8, 6))
+    leg = (82.0, spread, out, 82.0, 0.0)
+    pitch = -8.0 + 0.35 * lean
+    turns = figure(
+        (pitch, 0, 0),
+        (0.65 * lean, float(rng.normal(0, 5)), float(rng.normal(0, 4))),
+        (float(rng.normal(8, 12)) - 0.4 * lean, float(rng.normal(0, 18)), 0.0),
+        (_arm(rng, 6, *arm), _arm(rng, 6, *arm)),
+        (_leg(rng, 4, *leg), _leg(rng, 4, *leg)),
+    )
+    root = np.array([0.0, height + seat_thickness(skeleton), 0.0])
+    pose = Pose(turns, root)
+    slide = float(rng.uniform(-0.08, 0.1))
+    return feet_down(skeleton, pose, forward=thigh_m(skeleton) * 0.98 + slide)
+
+
+def seat_thickness(skeleton: Skeleton) -> float:
+    """How high the pelvis joint is above what its person sits on, m."""
+    return 0.105 * skeleton.hip_m / 0.92
+
+
+def thigh_m(skeleton: Skeleton) -> float:
+    """Length of the thigh, m."""
+    return float(np.linalg.norm(skeleton.offsets[BONE["calf_l"]]))
+
+
+def ankle_m(skeleton: Skeleton) -> float:
+    """Height of the ankle of a foot that stands on the floor, m."""
+    turns = np.tile(rotation.IDENTITY, (1, 16, 1))
+    root = np.zeros((1, 3))
+    low = skeleton.lowest(turns, root)[0]
+    return float(skeleton.places(turns, root)[0, BONE["foot_l"], 1] - low)
+
+
+def feet_down(skeleton: Skeleton, pose: Pose, forward: float) -> Pose:
+    """The pose with its feet flat on the floor, `forward` metres ahead of the pelvis."""
+    turns, root = pose.turns[None].copy(), pose.root[None]
+    places = skeleton.places(turns, root)[0]
+    for side, _ in SIDES:
+        foot, hip = BONE[f"foot_{side}"], BONE[f"thigh_{side}"]
+        ankle = np.array([places[hip, 0] * 1.2, ankle_m(skeleton), forward])
+        turns[:, foot] = (1.0, 0.0, 0.0, 0.0)
+        plant(skeleton, turns, root, side, ankle[None])
+    return Pose(turns[0], pose.root)
+
+
+def squatting(rng: Generator, skeleton: Skeleton) -> Pose:
+    """Deep on both feet, hands ahead or on the knees."""
+    depth = float(rng.uniform(100, 125))
+    arm = (65.0, 5.0, -15.0, 30.0) if rng.random() < 0.6 else (40.0, 15.0, -20.0, 75.0)
+    leg = (depth, 14.0, 12.0, depth + 12.0, -20.0)
+    turns = figure(
+        (38.0, 0, 0),
+        (float(rng.uniform(15, 45)), float(rng.normal(0, 8)), 0.0),
+        (float(rng.normal(-15, 12)), float(rng.normal(0, 15)), 0.0),
+        (_arm(rng, 8, *arm), _arm(rng, 8, *arm)),
+        (_leg(rng, 5, *leg), _leg(rng, 5, *leg)),
+    )
+    return grounded(skeleton, turns)
+
+
+def kneeling(rng: Generator, skeleton: Skeleton) -> Pose:
+    """On one knee or on both."""
+    lean = float(rng.uniform(0, 40))
+    rear = (-4.0 + lean * 0.3, 4.0, 0.0, 92.0, 50.0)
+    front = (85.0, 6.0, 4.0, 88.0, -4.0) if rng.random() < 0.5 else rear
+    arm = (40.0 + lean * 0.5, 6.0, -15.0, 40.0)
+    turns = figure(
+        (lean * 0.3, 0, 0),
+        (lean * 0.7, float(rng.normal(0, 8)), 0.0),
+        (float(rng.normal(5, 12)), float(rng.normal(0, 15)), 0.0),
+        (_arm(rng, 10, *arm), _arm(rng, 10, *arm)),
+        (_leg(rng, 3, *front), _leg(rng, 3, *rear)),
+    )
+    return grounded(skeleton, turns)
+
+
+def bending(rng: Generator, skeleton: Skeleton, knees: float | None = None) -> Pose:
+    """Bent at the hip, hands low; `knees` degrees of help from the knees (drawn if None)."""
+    lean = float(rng.uniform(50, 95))
+    knee = float(rng.uniform(0, 55)) if knees is None else knees
+    pitch = 0.55 * lean
+    arm = (lean * 0.75 + 5, 6.0, 0.0, 15.0)
+    leg = (pitch + knee * 0.6, 5.0, 5.0, knee, 0.4 * knee * -1.0)
+    turns = figure(
+        (pitch, 0, 0),
+        (0.6 * lean, float(rng.normal(0, 8)), 0.0),
+        (float(rng.normal(-10, 12)), float(rng.normal(0, 12)), 0.0),
+        (_arm(rng, 8, *arm), _arm(rng, 8, *arm)),
+        (_leg(rng, 2, *leg), _leg(rng, 2, *leg)),
+    )
+    pose = grounded(skeleton, turns)
+    back = -0.13 * np.sin(np.radians(lean)) * skeleton.hip_m
+    return Pose(pose.turns, pose.root + np.array([0.0, 0.0, back]))
+
+
+def all_fours(rng: Generator, skeleton: Skeleton) -> Pose:
+    """Hands and knees on the floor."""
+    pitch = float(rng.uniform(70, 85))
+    arm = (pitch, 4.0, 0.0, float(rng.uniform(5, 25)))
+    leg = (pitch + float(rng.normal(0, 6)), 4.0, 0.0, 85.0, 50.0)
+    head = (float(rng.normal(-30, 15)), float(rng.normal(0, 10)), 0.0)
+    turns = figure((pitch, 0, 0), (6.0, 0, 0), head, (arm, arm), (leg, leg))
+    return grounded(skeleton, turns)
+
+
+def floor_sitting(rng: Generator, skeleton: Skeleton) -> Pose:
+    """On the floor: legs stretched, crossed or drawn up; hands behind or in the lap."""
+    leg = (
+        (78.0, 8.0, 10.0, 8.0, 30.0),
+        (95.0, 32.0, 35.0, 115.0, 20.0),
+        (138.0, 8.0, 0.0, 118.0, 10.0),
+    )[int(rng.integers(3))]
+    lean = float(rng.uniform(-18, 22))
+    arm = (-35.0, 14.0, 20.0, 5.0) if lean < -4 else (45.0, 4.0, -25.0, 50.0)
+    turns = figure(
+        (lean * 0.5, 0, 0),
+        (lean * 0.5 + 8, float(rng.normal(0, 6)), 0.0),
+        (float(rng.normal(8, 10)), float(rng.normal(0, 15)), 0.0),
+        (_arm(rng, 6, *arm), _arm(rng, 6, *arm)),
+        (_leg(rng, 5, *leg), _leg(rng, 5, *leg)),
+    )
+    return grounded(skeleton, turns)
+
+
+def lying(rng: Generator, skeleton: Skeleton, roll: float | None = None, tidy: bool = True) -> Pose:
+    """On the floor or a bed, head towards -Z; roll 0 on the back, +-90 on a side, 180 face down.
+
+    tidy: as one lies down to rest; otherwise as one comes to lie.
+    """
+    if roll is None:
+        choice = rng.choice((0.0, 80.0, -80.0, 180.0), p=(0.5, 0.2, 0.2, 0.1))
+        roll = float(choice) + float(rng.normal(0, 7))
+    spread = 7.0 if tidy else 22.0
+    on_side, face_down = 45 < abs(roll) < 135, abs(roll) >= 135
+    if face_down:
+        spread = 0.4 * spread
+        leg = (-2.0, 8.0, 8.0, 5.0, 60.0)
+        arm = (-8.0, 20.0, 0.0, 4.0) if rng.random() < 0.4 else (166.0, 24.0, 0.0, 8.0)
+    elif on_side:
+        leg, arm = (42.0, 0.0, 0.0, 55.0, 25.0), (45.0, 0.0, -10.0, 60.0)
+    else:
+        leg, arm = (4.0, 7.0, 14.0, 6.0, 35.0), (8.0, 18.0, 0.0, 25.0)
+    legs, arms = [_leg(rng, spread, *leg) for _ in SIDES], [_arm(rng, spread, *arm) for _ in SIDES]
+    if not (on_side or face_down) and rng.random() < 0.4:
+        legs[int(rng.integers(2))] = _leg(rng, 6, 45.0, 6.0, 6.0, 85.0, 10.0)
+    if not (on_side or face_down) and rng.random() < 0.35:
+        arms[int(rng.integers(2))] = _arm(rng, 6, 25.0, 10.0, -40.0, 95.0)
+    turns = figure(
+        UPRIGHT,
+        (float(rng.normal(4, 4)), float(rng.normal(0, 5)), 0.0),
+        (float(rng.normal(8, 8)), float(rng.normal(0, 20)), 0.0),
+        (arms[0], arms[1]),
+        (legs[0], legs[1]),
+    )
+    down = chain(about(0, -90.0), about(1, roll))
+    return grounded(skeleton, np.asarray(rotation.multiply(down, turns)))

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sitting, lying and being on the floor on purpose, and getting up from there.
+
+These are what a fall is confused with, so speeds vary widely: people lower themselves over three
+seconds and drop onto a bed in half a one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.rooms import poses, rotation
+from calibration.rooms.actor import Actor, ahead, steps_of, yaw_to
+from calibration.rooms.acts import free_spot, work
+from calibration.rooms.errors import NoFit
+from calibration.rooms.fittings import Bed, Seat
+from calibration.rooms.poses import BONE, Pose, put
+from calibration.rooms.track import STEP_S, Posture
+
+Array = npt.NDArray[np.float64]
+
+# Of a crawl: which limb swings when, radians.
+GAIT = (("upper_arm_l", 0.0), ("upper_arm_r", np.pi), ("thigh_l", np.pi), ("thigh_r", 0.0))
+DEEP_M = 0.2  # how far behind a seat's front edge the pelvis comes to be
+
+
+@dataclass(frozen=True, slots=True)
+class Perch:
+    """Where somebody sits: floor point below the pelvis, facing, height of what he sits on."""
+
+    at: tuple[float, float]
+    yaw: float
+    height: float
+    approach: tuple[float, float]
+
+
+def perch(seat: Seat, deep: float = DEEP_M) -> Perch:
+    """On this seat."""
+    front = np.array([seat.front[0], seat.front[2]])
+    at = front - deep * ahead(seat.yaw)
+    return Perch((float(at[0]), float(at[1])), seat.yaw, seat.height, seat.approach)
+
+
+def choose_seat(actor: Actor, kinds: tuple[str, ...] = ()) -> Perch:
+    """One of the room's seats; raises NoFit if there is none."""
+    seats = [s for s in actor.setting.room.seats if not kinds or s.kind in kinds]
+    if not seats:
+        raise NoFit("nothing to sit on")
+    return perch(seats[int(actor.rng.integers(len(seats)))])
+
+
+def bedside(actor: Actor, bed: Bed) -> Perch:
+    """On the edge of a bed, at a side where one can stand; raises NoFit if it has none."""
+    if not bed.free_sides:
+        raise NoFit("nobody can get to this bed")
+    side = np.array(bed.free_sides[int(actor.rng.integers(len(bed.free_sides)))])
+    along = ahead(bed.head_yaw)
+    out = side - np.array(bed.centre)
+    out = out - (out @ along) * along
+    out /= max(1e-6, float(np.linalg.norm(out)))
+    edge = np.array(bed.centre) + out * (bed.width / 2 - 0.14)
+    edge = edge + along * float(actor.rng.uniform(-0.3, 0.15))
+    yaw = float(np.arctan2(out[0], out[1]))
+    return Perch((float(edge[0]), float(edge[1])), yaw, bed.top_m, (float(side[0]), float(side[1])))
+
+
+# ---- seats -------------------------------------------------------------------------------------
+
+
+def sit_down(actor: Actor, place: Perch, seconds: float | None = None) -> None:
+    """Walk there, turn round and sit; `seconds` for the sitting down itself (drawn if None)."""
+    actor.walk(np.array(place.approach))
+    stand_at = np.array(place.at) + ahead(place.yaw) * (poses.thigh_m(actor.skeleton) * 0.9)
+    actor.turn(place.yaw)
+    actor.at = stand_at
+    actor.to(actor.standing(), 0.5, Posture.STAND)
+    if seconds is None:
+        fast, slow = actor.rng.uniform(0.5, 0.9), actor.rng.uniform(0.9, 2.6)
+        seconds = float(fast if actor.rng.random() < 0.4 else slow)
+    seated = _seated(actor, place)
+    lowered = poses.sitting(actor.rng, actor.skeleton, place.height + 0.22, lean=38.0)
+    via = put(lowered, np.array(place.at) + 0.12 * ahead(place.yaw), place.yaw)
+    actor.to(seated, seconds, Posture.SIT, via, planted=True)
+    actor.yaw = place.yaw
+
+
+def _seated(actor: Actor, place: Perch, lean: float | None = None) -> Pose:
+    pose = poses.sitting(actor.rng, actor.skeleton, place.height, lean)
+    return put(pose, np.array(place.at), place.yaw)
+
+
+def begin_seated(actor: Actor, place: Perch) -> None:
+    """Be sitting there when the moment begins."""
+    pose = _seated(actor, place)
+    actor.yaw = place.yaw
+    actor.add(pose.turns[None], pose.root[None], Posture.SIT)
+
+
+def stay_seated(actor: Actor, place: Perch, seconds: float) -> None:
+    """Sit: still, leaning forward or back, hands busy, reading, tying a shoe, nodding off."""
+    end = actor.seconds + seconds
+    while actor.seconds < end - 0.3:
+        left = end - actor.seconds
+        choice = actor.rng.random()
+        if choice < 0.5:
+            actor.still(min(left, float(actor.rng.uniform(3, 20))), Posture.SIT, 0.5)
+            continue
+        lean = float(actor.rng.choice((-14, 5, 25, 45, 62), p=(0.2, 0.25, 0.25, 0.18, 0.12)))
+        actor.to(_seated(actor, place, lean), float(actor.rng.uniform(0.5, 1.4)), Posture.SIT)
+        if choice < 0.75:
+            low = 0.25 if lean > 40 else 0.75
+            front = np.array(place.at) + 0.42 * ahead(place.yaw)
+            target = np.array([front[0], low if lean > 40 else place.height + 0.3, front[1]])
+            work(actor, target, min(left, float(actor.rng.uniform(1.5, 6))), Posture.SIT, 0.06)
+        else:
+            actor.still(min(left, float(actor.rng.uniform(2, 9))), Posture.SIT, 0.8)
+
+
+def stand_up(actor: Actor, place: Perch, seconds: float | None = None) -> None:
+    """From the seat."""
+    actor.at = np.array(place.at) + ahead(place.yaw) * (poses.thigh_m(actor.skeleton) * 0.9)
+    actor.yaw = place.yaw
+    leaning = poses.sitting(actor.rng, actor.skeleton, place.height + 0.15, lean=42.0)
+    via = put(leaning, np.array(place.at) + 0.15 * ahead(place.yaw), place.yaw)
+    seconds = float(actor.rng.uniform(0.7, 2.4)) if seconds is None else seconds
+    actor.to(actor.standing(), seconds, Posture.SIT, via, planted=True)
+    actor.still(0.4, Posture.STAND)
+
+
+def sit(actor: Actor, seconds: float) -> None:
+    """Go and sit on something, for a while."""
+    place = choose_seat(actor)
+    sit_down(actor, place)
+    stay_seated(actor, place, seconds)
+    stand_up(actor, place)
+    _step_away(actor, place)
+
+
+def _step_away(actor: Actor, place: Perch) -> None:
+    actor.follow(np.array([actor.at, place.approach]))
+
+
+# ---- beds --------------------------------------------------------------------------------------
+
+
+def choose_bed(actor: Actor) -> Bed:
+    """One of the room's beds; raises NoFit if there is none."""
+    beds = actor.setting.room.beds
+    if not beds:
+        raise NoFit("no bed")
+    return beds[int(actor.rng.integers(len(beds)))]
+
+
+def lying_on(actor: Actor, bed: Bed, towards: Array | None = None) -> Pose:
+    """A pose on the bed; `towards`: a side (x, z) near whose edge he lies."""
+    pose = poses.lying(actor.rng, actor.skeleton)
+    along = ahead(bed.head_yaw)
+    at = np.array(bed.centre) - along * float(actor.rng.uniform(-0.05, 0.12))
+    if towards is not None:
+        at = at + towards * max(0.0, bed.width / 2 - 0.17)
+    yaw = bed.head_yaw + np.pi + float(actor.rng.normal(0, 0.08))
+    lifted = Pose(pose.turns, pose.root + np.array([0.0, bed.top_m, 0.0]))
+    return put(lifted, at, yaw)
+
+
+def lie_down(actor: Actor, bed: Bed, seconds: float | None = None) -> None:
+    """From sitting on the edge; between half a second (dropping) and five."""
+    if seconds is None:
+        drops = actor.rng.random() < 0.25
+        seconds = float(actor.rng.uniform(0.6, 1.1) if drops else actor.rng.uniform(1.5, 5))
+    pose = lying_on(actor, bed)
+    middle = (actor.pose.root + pose.root) / 2 + np.array([0.0, 0.08, 0.0])
+    via = Pose(np.asarray(rotation.slerp(actor.pose.turns, pose.turns, np.full(16, 0.45))), middle)
+    actor.to(pose, seconds, Posture.LIE, via)
+
+
+def rise_from_bed(actor: Actor, place: Perch) -> None:
+    """Sit up on the edge, then stand up."""
+    actor.to(_seated(actor, place), float(actor.rng.uniform(1.5, 4.5)), Posture.GETUP)
+    actor.yaw = place.yaw
+    stay_seated(actor, place, float(actor.rng.uniform(0.5, 6)))
+    stand_up(actor, place)
+    _step_away(actor, place)
+
+
+def rest_on_bed(actor: Actor, seconds: float) -> None:
+    """Sit down on a bed, lie down, stay, get up."""
+    bed = choose_bed(actor)
+    place = bedside(actor, bed)
+    sit_down(actor, place)
+    stay_seated(actor, place, float(actor.rng.uniform(0.2, 4)))
+    lie_down(actor, bed)
+    stay_lying(actor, bed, seconds)
+    rise_from_bed(actor, place)
+
+
+def begin_in_bed(actor: Actor, bed: Bed) -> Perch:
+    """Be lying there when the moment begins -> where he will get up."""
+    pose = lying_on(actor, bed)
+    actor.add(pose.turns[None], pose.root[None], Posture.LIE)
+    return bedside(actor, bed)
+
+
+def stay_lying(actor: Actor, bed: Bed | None, seconds: float) -> None:
+    """Still, with a turn from one side to the other now and then."""
+    end = actor.seconds + seconds
+    while actor.seconds < end - 0.3:
+        left = end - actor.seconds
+        actor.still(min(left, float(actor.rng.uniform(4, 30))), Posture.LIE, 0.35)
+        if bed is not None and left > 6 and actor.rng.random() < 0.5:
+            actor.to(lying_on(actor, bed), float(actor.rng.uniform(0.8, 2.5)), Posture.LIE)
+
+
+# ---- the floor ---------------------------------------------------------------------------------
+
+
+def sit_on_floor(actor: Actor, seconds: float) -> None:
+    """Through a squat to the floor, and up again over the knees."""
+    free_spot(actor, 0.5)
+    _down_to_floor(actor)
+    end = actor.seconds + seconds
+    while actor.seconds < end - 0.3:
+        actor.still(min(end - actor.seconds, float(actor.rng.uniform(2, 12))), Posture.SIT, 1.0)
+        if end - actor.seconds > 3:
+            pose = put(poses.floor_sitting(actor.rng, actor.skeleton), actor.at, actor.yaw)
+            actor.to(pose, float(actor.rng.uniform(0.6, 1.4)), Posture.SIT)
+    get_up(actor)
+
+
+def _down_to_floor(actor: Actor) -> None:
+    at = actor.at.copy()
+    squat = put(poses.squatting(actor.rng, actor.skeleton), at, actor.yaw)
+    actor.to(squat, float(actor.rng.uniform(0.4, 1.3)), Posture.SQUAT, planted=True)
+    seat = put(
+        poses.floor_sitting(actor.rng, actor.skeleton), at - 0.2 * ahead(actor.yaw), actor.yaw
+    )
+    actor.to(seat, float(actor.rng.uniform(0.4, 1.2)), Posture.SIT)
+
+
+def lie_on_floor(actor: Actor, seconds: float) -> None:
+    """Lie down on purpose: over sitting, or over hands and knees; slowly or all at once."""
+    free_spot(actor, 0.6)
+    slow = float(actor.rng.uniform(0.6, 2.2))
+    if actor.rng.random() < 0.6:
+        _down_to_floor(actor)
+        pose, roll = actor.at + 0.35 * -ahead(actor.yaw), float(actor.rng.choice((0, 75, -75)))
+        lying = put(poses.lying(actor.rng, actor.skeleton, roll), pose, actor.yaw)
+    else:
+        at = actor.at.copy()
+        knees = put(poses.all_fours(actor.rng, actor.skeleton), at, actor.yaw)
+        actor.to(knees, float(actor.rng.uniform(0.6, 1.6)), Posture.CRAWL)
+        roll = float(actor.rng.choice((180, 80, -80)))
+        lying = put(poses.lying(actor.rng, actor.skeleton, roll), at, actor.yaw + np.pi)
+    actor.to(lying, slow, Posture.LIE)
+    stay_lying(actor, None, seconds)
+    get_up(actor)
+
+
+def play(actor: Actor, seconds: float) -> None:
+    """On the floor, now on the knees, now sitting, hands busy, rolling over."""
+    free_spot(actor, 0.6)
+    start, end = actor.now, actor.seconds + max(4.0, seconds)
+    at = actor.at.copy()
+    while actor.seconds < end:
+        make = (poses.kneeling, poses.floor_sitting, poses.all_fours, poses.squatting)
+        choice = int(actor.rng.integers(4))
+        posture = (Posture.SQUAT, Posture.SIT, Posture.CRAWL, Posture.SQUAT)[choice]
+        actor.yaw += float(actor.rng.normal(0, 0.5))
+        actor.to(
+            put(make[choice](actor.rng, actor.skeleton), at, actor.yaw),
+            float(actor.rng.uniform(0.4, 1.0)),
+            posture,
+        )
+        toy = at + 0.45 * ahead(actor.yaw)
+        length = float(actor.rng.uniform(1, 4))
+        work(actor, np.array([toy[0], 0.08, toy[1]]), length, posture, 0.15)
+        if actor.rng.random() < 0.2:
+            lying = poses.lying(actor.rng, actor.skeleton, 180.0)
+            actor.to(put(lying, at, actor.yaw + np.pi), 0.7, Posture.LIE)
+            actor.still(float(actor.rng.uniform(1, 4)), Posture.LIE, 3.0)
+    actor.name("play", start)
+    get_up(actor)
+
+
+def crawl(actor: Actor, seconds: float) -> None:
+    """On hands and knees, a few metres."""
+    free_spot(actor, 0.55)
+    target = actor.setting.spot(actor.rng, 0.5)
+    if not actor.setting.line_free(actor.at, target):
+        raise NoFit("no way to crawl")
+    actor.turn(yaw_to(actor.at, target))
+    knees = put(poses.all_fours(actor.rng, actor.skeleton), actor.at, actor.yaw)
+    actor.to(knees, float(actor.rng.uniform(0.7, 1.6)), Posture.CRAWL)
+    creep(actor, target, min(seconds, 8.0), Posture.CRAWL)
+    get_up(actor)
+
+
+def creep(
+    actor: Actor, target: Array, seconds: float, posture: Posture, speed: float = 0.45
+) -> None:
+    """On hands and knees straight towards a floor point, diagonal limbs together."""
+    way = target - actor.at
+    length = min(float(np.linalg.norm(way)), speed * seconds)
+    count = steps_of(max(0.5, length / speed))
+    pose = actor.pose
+    turns, root = np.repeat(pose.turns[None], count, 0), np.repeat(pose.root[None], count, 0)
+    phase = 2 * np.pi * (np.arange(count) + 1) * STEP_S * speed / 0.55
+    across = np.array([np.cos(actor.yaw), 0.0, -np.sin(actor.yaw)])
+    for part, shift in GAIT:
+        swing = rotation.from_vector(-0.32 * np.sin(phase + shift)[:, None] * across)
+        first = BONE[part]
+        bones = [first, first + 1, first + 2]
+        turns[:, bones] = rotation.multiply(swing[:, None], turns[:, bones])
+    step = way / max(1e-6, float(np.linalg.norm(way))) * length
+    share = (np.arange(count) + 1) / count
+    root[:, 0] += step[0] * share
+    root[:, 2] += step[1] * share
+    low = actor.skeleton.lowest(turns, root)
+    root[:, 1] -= low
+    actor.add(*actor.blended(turns, root), posture)
+
+
+def get_up(actor: Actor, posture: Posture = Posture.GETUP) -> None:
+    """From however he lies or sits on the floor, over hands and knees or one knee, to his feet."""
+    pose = actor.pose
+    chest = pose.turns[BONE["chest"]]
+    front = rotation.rotate(chest, np.array([0.0, 0.0, 1.0]))
+    head = rotation.rotate(chest, np.array([0.0, 1.0, 0.0]))[[0, 2]]
+    flat = float(np.linalg.norm(head)) > 0.7
+    if flat:
+        away = -head if front[1] > 0 else head
+        actor.yaw = float(np.arctan2(away[0], away[1]))
+    at = actor.at.copy()
+    if flat and front[1] > 0 and actor.rng.random() < 0.7:
+        seat = put(poses.floor_sitting(actor.rng, actor.skeleton), at, actor.yaw)
+        actor.to(seat, float(actor.rng.uniform(0.8, 2.2)), posture)
+        actor.still(float(actor.rng.uniform(0.2, 3)), posture, 1.0)
+    if actor.rng.random() < 0.6:
+        knees = put(poses.all_fours(actor.rng, actor.skeleton), at, actor.yaw)
+        actor.to(knees, float(actor.rng.uniform(0.8, 1.8)), posture)
+    knee = put(poses.kneeling(actor.rng, actor.skeleton), at, actor.yaw)
+    actor.to(knee, float(actor.rng.uniform(0.7, 1.8)), posture)
+    actor.at = at
+    actor.to(actor.standing(), float(actor.rng.uniform(0.7, 1.8)), posture)
+    actor.still(0.5, Posture.STAND)
