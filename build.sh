@@ -7,6 +7,7 @@
 #   test    set up, check, then the tests; further words go to pytest
 #   setup   system packages, Python environment in .venv, native part; does only what is missing
 #   check   format, lint, types, import layers, shell scripts, line count
+#   kernels compile the CUDA kernels ahead, kernels/lethe.fatbin; needs nvcc, and no GPU
 #   clean   remove everything that this script made in this folder
 #   help    this text
 #
@@ -147,6 +148,8 @@ rooms_library() {  # rooms_library NAME source ...
 
 cuda_compiler() { PATH=$PATH:/usr/local/cuda/bin type -P nvcc; }
 
+cuda_root() { "$1" --dryrun -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p'; }
+
 pycuda() {
   local nvcc root work=build/pycuda
   if ! nvcc=$(cuda_compiler); then
@@ -154,7 +157,7 @@ pycuda() {
       "toolkit (on a Jetson: apt-get install nvidia-jetpack) and run this again" >&2
     return
   fi
-  root=$("$nvcc" --dryrun -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
+  root=$(cuda_root "$nvcc")
   stamp_fits pycuda requirements/pycuda.txt "$root/include/cuda.h" && return
   say "PyCUDA for the CUDA toolkit in $(readlink -f "$root") (three minutes, once)"
   rm -rf "$work" && mkdir -p "$work"
@@ -171,9 +174,51 @@ pycuda() {
 }
 
 # A stamp is the digest of what a step was made from; the same digest means nothing to do.
-digest() { { sha256sum "$@" && pkg-config --modversion gstreamer-1.0; } | sha256sum; }
-stamp() { digest "${@:2}" >"$VENV/$1.stamp"; }
+digest() { { sha256sum "$@" && { pkg-config --modversion gstreamer-1.0 2>/dev/null || true; }; } | sha256sum; }
+stamp() { mkdir -p "$VENV" && digest "${@:2}" >"$VENV/$1.stamp"; }
 stamp_fits() { [[ -f $VENV/$1.stamp ]] && digest "${@:2}" | cmp -s - "$VENV/$1.stamp"; }
+
+# ---- kernels -----------------------------------------------------------------------------------
+
+# Machine code for an Orin, for a server's GPU and for a Thor, and PTX for what comes after them.
+KERNEL_TARGETS=(87 90 110)
+KERNEL_PTX=87
+
+kernels() {
+  local nvcc root fatbin=kernels/lethe.fatbin
+  cd "$ROOT"
+  nvcc=$(cuda_compiler) || die "no nvcc, so no kernels for a GPU; all the rest works without them.
+  Install the CUDA toolkit (https://developer.nvidia.com/cuda-downloads; on a Jetson: apt-get
+  install nvidia-jetpack) and run this again."
+  root=$(cuda_root "$nvcc")
+  [[ -f $fatbin ]] && stamp_fits kernels kernels/*.cu "$root/bin/ptxas" && return
+  say "$fatbin"
+  compile_kernels "$nvcc" "$fatbin.new" || die "the kernels do not compile; nothing is changed"
+  mv "$fatbin.new" "$fatbin"
+  stamp kernels kernels/*.cu "$root/bin/ptxas"
+}
+
+compile_kernels() {  # compile_kernels NVCC FILE; a variable that does not fit in registers is an error
+  local target known flags=(-gencode "arch=compute_$KERNEL_PTX,code=compute_$KERNEL_PTX")
+  known=$("$1" --list-gpu-arch)
+  for target in "${KERNEL_TARGETS[@]}"; do
+    if grep -qx "compute_$target" <<<"$known"; then
+      flags+=(-gencode "arch=compute_$target,code=sm_$target")
+    else
+      say "without sm_$target, which this nvcc does not know: CUDA 13.0 or later does" >&2
+    fi
+  done
+  "$1" -std=c++17 -O3 -Werror all-warnings -Xptxas -v,-warn-spills,-warn-lmem-usage \
+    "${flags[@]}" -fatbin kernels/lethe.cu -o "$2" 2>&1 | kernel_sizes
+}
+
+kernel_sizes() {  # one line for each kernel of what `ptxas -v` says, and every other line as it is
+  awk -v quote="'" '
+    /^ptxas info.*Compiling entry/ { split($0, part, quote); kernel = part[2] " on " part[4]; next }
+    /bytes stack frame/ { memory = $0; next }
+    /^ptxas info.*Used/ { sub(/.*Used/, "Used"); print "   " kernel ": " $0 ";" memory; next }
+    !/^ptxas info/ { print > "/dev/stderr" }'
+}
 
 # ---- check and test ----------------------------------------------------------------------------
 
@@ -218,6 +263,7 @@ demo() {
 clean() {
   cd "$ROOT"
   rm -rf .venv build lethe.egg-info edge/_wiping.so edge/_wiping.so.new \
+    kernels/lethe.fatbin kernels/lethe.fatbin.new \
     calibration/rooms/_*.so calibration/rooms/_*.so.new \
     .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
   find "${ROOMS[@]}" models tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
@@ -233,7 +279,7 @@ main() {
   case $verb in
     demo) setup; demo "$@" ;;
     test) setup; check; run_tests "$@" ;;
-    setup | clean | help) "$verb" ;;
+    setup | kernels | clean | help) "$verb" ;;
     check) setup; check ;;
     *) help >&2; die "no verb called '$verb'" ;;
   esac
