@@ -226,16 +226,17 @@ class Desensitiser:
         inside, while the outline of somebody present is an edge of the frame and stays.
         """
         scratch = self._scratch
-        votes = scratch.wide
+        votes, other = scratch.wide, scratch.select
         np.copyto(votes, _gradient(scratch.grey, scratch.deviation, scratch.slope))
         np.multiply(votes, GHOST_EDGE_RATIO, out=votes)
-        learned = _gradient(scratch.learned, scratch.deviation, scratch.slope)
-        np.subtract(votes, learned, out=votes)
+        np.copyto(other, _gradient(scratch.learned, scratch.deviation, scratch.slope))
+        np.subtract(votes, other, out=votes)
         cv2.erode(scratch.mask, SQUARE, dst=scratch.byte)
         np.subtract(scratch.covered, scratch.byte, out=scratch.byte)  # the outline: 0 or 1
-        np.multiply(votes, scratch.byte, out=votes)
-        cv2.boxFilter(votes, -1, (REACH, REACH), dst=scratch.select, normalize=False)
-        return scratch.select
+        np.copyto(other, scratch.byte)
+        np.multiply(votes, other, out=votes)
+        cv2.boxFilter(votes, -1, (REACH, REACH), dst=other, normalize=False)
+        return other
 
 
 class _Scratch:

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Desensitisation: motion and shape come out, the still person stays, the ghost goes."""
 
+import tracemalloc
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from kernels import desensitise
-from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
+from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser, Rates
+from kernels.errors import FormatError
 
 RATE_HZ = 10
 U8 = npt.NDArray[np.uint8]
@@ -111,3 +114,62 @@ def test_wipe_forgets_everything_and_may_be_repeated() -> None:
     desensitiser.wipe()
     assert not any(array.any() for array in arrays)
     assert watch([room()], desensitiser)[2].max() == 0
+
+
+def peaks_of(desensitiser: Desensitiser, frames: list[U8]) -> list[int]:
+    """Bytes that Python and NumPy allocate on the way of each frame."""
+    out = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
+    desensitiser.planes(frames[0], out)
+    peaks = []
+    tracemalloc.start()
+    for frame in frames:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        desensitiser.planes(frame, out)
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+    tracemalloc.stop()
+    return peaks
+
+
+def test_no_image_is_put_where_nobody_wipes() -> None:
+    frames = [with_person(room(i)) for i in range(20)] + empty(6)  # a ghost is absorbed
+    assert max(peaks_of(Desensitiser(RATE_HZ), frames)) < CANVAS_H * CANVAS_W
+
+
+def test_control_a_new_array_is_seen() -> None:
+    class Careless(Desensitiser):
+        def _motion(self, out: U8) -> None:
+            super()._motion(out)
+            out[:] = out.copy()
+
+    assert min(peaks_of(Careless(RATE_HZ), empty(1))) >= CANVAS_H * CANVAS_W
+
+
+def test_scratch_is_zero_after_every_frame() -> None:
+    desensitiser = Desensitiser(RATE_HZ)
+    watch(still_person(1), desensitiser)
+    assert desensitiser._previous.any()
+    assert not desensitiser._scratch._block.any()
+
+
+@pytest.mark.parametrize("rate_hz", range(1, 101))
+def test_no_integer_overflows_at_any_rate(rate_hz: int) -> None:
+    rates = Rates.at(rate_hz)
+    assert (255 << 8) * rates.decay < 2**32
+    assert rates.learn >= 1
+    assert (255 << 12) * rates.learn + 4096 < 2**31
+    assert 1 <= rates.quiet_frames <= 255
+
+
+def test_rates_are_those_of_the_time_constants() -> None:
+    for rate_hz in (1, 10, 60, 100):
+        rates = Rates.at(rate_hz)
+        assert (rates.decay / 65536) ** (0.4 * rate_hz) == pytest.approx(0.5, rel=0.01)
+        assert rates.learn / 8192 * 5 * rate_hz == pytest.approx(1, rel=0.03)
+        assert rates.quiet_frames == pytest.approx(1.5 * rate_hz, abs=0.5)
+
+
+@pytest.mark.parametrize("rate_hz", [0, -1, 101])
+def test_other_rates_are_refused(rate_hz: int) -> None:
+    with pytest.raises(FormatError, match="rate_hz"):
+        Desensitiser(rate_hz)
