@@ -128,6 +128,9 @@ def bed(layout: Layout, width: float, *, ward: bool) -> None:
         here = Spot(*b.floor(x, 0), spot.yaw)
         if _bedside(layout, here, b.yaw):
             break
+    if rng.random() < 0.25:
+        home = props.on_floor(*b.floor(0, 1.35), spot.yaw, lying.top_m + 0.03)
+        layout.props.append(props.sheet(paint, home, width * 0.9, 1.2))
     if ward and rng.random() < 0.6:
         x = float(rng.choice((-1, 1))) * (width / 2 + 0.55)
         home = props.on_floor(*b.world((x, 0.35, 0.1))[::2], spot.yaw - math.pi / 2, 0.35)

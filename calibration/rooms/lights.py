@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from calibration.rooms.fittings import Room, Window
+from calibration.rooms.fittings import Point3, Room, Window
 from calibration.rooms.layout import Fixture, Layout
 from calibration.rooms.stage import Light
 from calibration.rooms.view import Camera
@@ -21,11 +21,12 @@ from calibration.rooms.view import Camera
 Gains = npt.NDArray[np.float32]
 Switch = tuple[int, bool]
 
-AMBIENT = (0.02, 0.2)  # of a lamp's power near it: a dim bulb's corners to a white office
-SUN_OUT_M = 1.7  # before what is seen outdoors
+AMBIENT = (0.04, 0.2)  # of a lamp's power near it: a dim bulb's corners to a white office
+SUN_OUT_M = 2.8  # before what is seen outdoors
 SKY_IN_M = 0.25
 NIGHT_WINDOW = 0.02
 DARK = 0.02  # no room is black
+BOUNCED = 1.5  # ambient light of full daylight, to that of the lamps
 MOODS = {"day": 0.35, "day with lamps": 0.3, "evening": 0.35}
 
 
@@ -38,7 +39,7 @@ def of_layout(
     if layout.windows:
         window = max(layout.windows, key=lambda w: w.width * w.height)
         sunny = rng.random() < 0.4
-        lights.append(_sun(window, rng) if sunny else _sky(window, rng))
+        lights.append(_sun(window, layout.size, rng) if sunny else _sky(window, rng))
         sources.append("sun" if sunny else "sky")
     above = float(rng.uniform(*AMBIENT)) * sum(fixture.power for fixture in layout.fixtures)
     return tuple(lights), tuple(sources), (above, above * float(rng.uniform(0.4, 1.0)))
@@ -57,13 +58,24 @@ def _sky(window: Window, rng: np.random.Generator) -> Light:
     return Light(position, target, math.radians(150), power, float(rng.uniform(0.4, 0.75)))
 
 
-def _sun(window: Window, rng: np.random.Generator) -> Light:
-    """Above and before the window outside, so that its bars lie on the floor as light."""
+def _sun(window: Window, size: Point3, rng: np.random.Generator) -> Light:
+    """Above and before the window outside, so that its bars lie on the floor as light.
+
+    Its cone of shadows takes in the whole room, or there would be light through walls.
+    """
     aside = np.array([_inward(window)[2], 0.0, -_inward(window)[0]])
     position = _before(window, -SUN_OUT_M) + rng.uniform(-1.2, 1.2) * aside
     position[1] += rng.uniform(0.6, 1.6)
     target = np.array(window.centre) + 0.3 * _inward(window)
-    return Light(position, target, math.radians(150), float(rng.uniform(5, 14)), 1.0)
+    w, d, h = size
+    corners = np.array(
+        [(x, y, z) for x in (-w / 2, w / 2) for y in (0, h) for z in (-d / 2, d / 2)]
+    )
+    away, ahead = corners - position, target - position
+    cosine = (away * ahead).sum(axis=1) / np.sqrt((away**2).sum(axis=1) * (ahead**2).sum())
+    spread = 2.1 * math.acos(float(np.clip(cosine.min(), -1, 1)))
+    power = float(rng.uniform(2, 7))
+    return Light(position, target, min(spread, math.radians(155)), power, 1.0)
 
 
 def _before(window: Window, metres: float) -> npt.NDArray[np.float64]:
@@ -84,7 +96,7 @@ def gains(
     day = _clouds(rng, steps) if mood != "evening" else np.full(steps, NIGHT_WINDOW)
     by_day = [source != "lamp" for source in room.sources]
     table = np.where(by_day, day[:, None], lamp[:, None])
-    share = 0.5 if room.windows else 0.0
+    share = BOUNCED if room.windows else 0.0
     ambient = np.maximum(DARK, lamp + share * day)
     glow = day if room.windows else np.ones(steps)
     return np.column_stack([table, ambient, glow]).astype(np.float32)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import math
 
-from calibration.rooms.fittings import Door, Window, placed
+from calibration.rooms.fittings import Door, Point2, Window, placed
 from calibration.rooms.layout import WALLS, Fixture, Hole, Layout, around
 from calibration.rooms.materials import Pattern
 from calibration.rooms.paint import Paint
@@ -17,7 +17,7 @@ from calibration.rooms.shapes import Builder
 WALL_M = 0.16
 LAP_M = 0.02  # walls overlap, so that no light comes through where they meet
 HALL_M = 1.4  # of floor behind a door
-OUTDOORS_M = 2.0  # from a window to what is seen through it
+OUTDOORS_M = 3.2  # from a window to what is seen through it
 STEP_OUT_M, STEP_IN_M = 0.85, 0.6
 DAYLIGHT = (1.0, 9.0)  # radiance of the sky against a white wall under the lamps
 
@@ -110,11 +110,11 @@ def add_window(layout: Layout, wall: int, u: float, width: float, low: float, hi
 
 
 def _outdoors(b: Builder, paint: Paint, width: float, low: float, high: float, sky: float) -> None:
-    w, z, mid = width / 2 + 1.6, -OUTDOORS_M, (low + high) / 2 - float(paint.rng.uniform(-0.3, 0.6))
+    w, z, mid = width / 2 + 2.4, -OUTDOORS_M, (low + high) / 2 - float(paint.rng.uniform(-0.3, 0.6))
     far = paint.glow(sky * float(paint.rng.uniform(0.1, 0.6)), Pattern.PRINT, 0.5)
     bright = paint.glow(sky)
-    b.panel(((-w, low - 1.4, z), (w, low - 1.4, z), (w, mid, z), (-w, mid, z)), far)
-    b.panel(((-w, mid, z), (w, mid, z), (w, high + 1.4, z), (-w, high + 1.4, z)), bright)
+    b.panel(((-w, low - 2.0, z), (w, low - 2.0, z), (w, mid, z), (-w, mid, z)), far)
+    b.panel(((-w, mid, z), (w, mid, z), (w, high + 2.0, z), (-w, high + 2.0, z)), bright)
 
 
 def _bars(b: Builder, paint: Paint, width: float, low: float, high: float) -> None:
@@ -202,6 +202,9 @@ def build(layout: Layout, *, tiled: bool, dado: float | None = None) -> None:
     b.panel(((-x, 0, z), (x, 0, z), (x, 0, -z), (-x, 0, -z)), paint.floor(wet=tiled))
     ceiling = paint.wall(tiled=rng.random() < 0.3) if h > 2.3 else paint.plain(0.5, 0.85)
     b.panel(((-x, h, -z), (x, h, -z), (x, h, z), (-x, h, z)), ceiling)
+    if layout.windows:
+        x, z, roof = x + WALL_M, z + WALL_M, h + WALL_M
+        b.panel(((-x, roof, z), (x, roof, z), (x, roof, -z), (-x, roof, -z)), ceiling)
     low = paint.wall(tiled=tiled)
     high = low if dado is None else paint.wall(tiled=False)
     accent = int(rng.integers(4)) if rng.random() < 0.3 else -1
@@ -225,8 +228,18 @@ def _wall(layout: Layout, wall: int, lower: int, upper: int, dado: float) -> Non
             if not any(o.u0 < u < o.u1 and o.y0 < y < o.y1 for o in holes):
                 material = lower if y < dado else upper
                 b.panel(((u0, y0, 0), (u1, y0, 0), (u1, y1, 0), (u0, y1, 0)), material)
+                if layout.windows:
+                    _outside(b, (u0, u1, y0, y1), (half, h), material)
     for hole in holes:
         _reveal(b, hole, upper)
+
+
+def _outside(b: Builder, cell: tuple[float, float, float, float], size: Point2, what: int) -> None:
+    """The wall's outer face, up to the roof: what has no thickness lets the sun through."""
+    half, h = size
+    u0, u1 = (math.copysign(half + WALL_M, u) if abs(u) > half else u for u in cell[:2])
+    y0, y1 = cell[2], h + WALL_M if cell[3] > h else cell[3]
+    b.panel(((u1, y0, -WALL_M), (u0, y0, -WALL_M), (u0, y1, -WALL_M), (u1, y1, -WALL_M)), what)
 
 
 def _reveal(b: Builder, hole: Hole, material: int) -> None:
