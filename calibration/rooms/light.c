@@ -16,6 +16,7 @@ static const float FALLOFF = 0.125f; /* slower than a bare lamp's: walls give so
 static const float LIFT_M = 0.02f;   /* from a surface, so that it does not shade itself */
 static const float SLACK = 1.02f;
 static const float NEAR_M = 0.05f;
+static const float REACH_M = 0.5f;
 
 static float least(float a, float b) { return a < b ? a : b; }
 static float most(float a, float b) { return a > b ? a : b; }
@@ -80,23 +81,32 @@ static int is_covered(const Lamp *lamp, const int16_t at[2])
   return lamp->cover[at[1] / BLOCK * BLOCKS + at[0] / BLOCK];
 }
 
+/* Depths are never negative: a block is empty when all its bits together are nought. */
+static uint32_t bits_of(const float *block)
+{
+  uint32_t row[BLOCK], any = 0;
+
+  for (int y = 0; y < BLOCK; y++) {
+    memcpy(row, block + y * SHADOW, sizeof row);
+    for (int x = 0; x < BLOCK; x++)
+      any |= row[x];
+  }
+  return any;
+}
+
 void rooms_cover(const float *moving, uint8_t *cover)
 {
   uint8_t taken[BLOCKS + 2][BLOCKS + 2];
 
   memset(taken, 0, sizeof taken);
-  for (int y = 0; y < SHADOW; y++)
-    for (int x = 0; x < SHADOW; x++)
-      taken[y / BLOCK + 1][x / BLOCK + 1] |= moving[y * SHADOW + x] > 0;
+  memset(cover, 0, BLOCKS * BLOCKS);
   for (int y = 0; y < BLOCKS; y++)
-    for (int x = 0; x < BLOCKS; x++) {
-      uint8_t any = 0;
-
+    for (int x = 0; x < BLOCKS; x++)
+      taken[y + 1][x + 1] = bits_of(moving + y * BLOCK * SHADOW + x * BLOCK) != 0;
+  for (int y = 0; y < BLOCKS; y++)
+    for (int x = 0; x < BLOCKS; x++)
       for (int j = 0; j < 3; j++)
-        for (int i = 0; i < 3; i++)
-          any |= taken[y + j][x + i];
-      cover[y * BLOCKS + x] = any;
-    }
+        cover[y * BLOCKS + x] |= taken[y + j][x] | taken[y + j][x + 1] | taken[y + j][x + 2];
 }
 
 void rooms_bake(const Lamp *lamps, int32_t count, int32_t pixels, const Points *points,
@@ -116,17 +126,19 @@ void rooms_bake(const Lamp *lamps, int32_t count, int32_t pixels, const Points *
     }
 }
 
-/* A disc-like blob hides radius^2 / (distance^2 + radius^2 / 2) of the half-sphere, about. */
+/* Of the half-sphere over a point, how much a ball hides: its share falls with the third power of
+ * the distance, faster than a ball's would, so that what is out of REACH_M may be forgotten. */
 static float hidden(const Blob *blob, const float *position, const float *normal)
 {
-  float towards[3], square, facing, shape = blob->radius * blob->radius;
+  float towards[3], square, facing, shape = blob->radius * blob->radius, spread;
 
   difference(blob->centre, position, towards);
   square = dot(towards, towards);
-  facing = dot(towards, normal);
-  if (!(facing > 0) || square > 0.64f)
+  if (!(square < REACH_M * REACH_M))
     return 0;
-  return least(0.55f, 0.6f * facing / sqrtf(square + 1e-6f) * shape / (square + 0.5f * shape));
+  facing = most(dot(towards, normal), 0);
+  spread = square + 0.5f * shape;
+  return least(0.55f, 1.2f * facing * blob->radius * shape / (spread * spread));
 }
 
 static float openness(const Crowd *crowd, const float *position, const float *normal)

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum { LENS_STEPS = 4096, WEIGHTS = 4 };
-enum { SHADOW = 256, BLOCK = 8, BLOCKS = SHADOW / BLOCK, BLOBS = 16 };
+enum { SHADOW = 256, BLOCK = 4, BLOCKS = SHADOW / BLOCK, BLOBS = 16 };
 
 /* Keep in step with View in raster.py. */
 typedef struct {

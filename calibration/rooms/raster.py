@@ -27,7 +27,7 @@ from calibration.rooms.view import (
 )
 
 LIBRARY = Path(__file__).with_name("_raster.so")
-SHADOW, BLOCK, BLOBS = 256, 8, 16
+SHADOW, BLOCK, BLOBS = 256, 4, 16
 BLOCKS = SHADOW // BLOCK
 MOST_PEOPLE = 32
 

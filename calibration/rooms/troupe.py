@@ -19,7 +19,7 @@ I4 = NDArray[np.int32]
 
 STILL_M = 0.002  # no part of anything has moved further: nothing has moved
 MOST_MOVERS = 255
-AROUND_M = 0.8  # beyond its limbs a person darkens nothing
+AROUND_M = 0.5  # beyond its limbs a person darkens nothing
 BLOB_M = 0.13  # a limb's radius at most, for ambient light
 
 
