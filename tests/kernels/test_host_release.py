@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from kernels.reference import noise_table
 from tests.kernels.host.batches import (
+    FLOAT32,
     SIGMAS,
     even_batch,
     every_fault,
@@ -19,6 +23,7 @@ from tests.kernels.host.batches import (
 )
 from tests.kernels.host.build import ROOT, Kernels, build, python
 from tests.kernels.host.releases import DONE, NO_KEY, NOT_FINITE, answer, run
+from tests.kernels.test_reference import any_float32, full_scales
 from tests.kernels.test_vectors import DRAWS, RELEASES, lines_of, read_release
 
 CAMPAIGN = Path(__file__).parent / "host" / "campaign.py"
@@ -119,6 +124,18 @@ def test_draws_at_every_threshold_and_one_beside_it(draw, sigma):
     exact = [(int(high) << 64 | int(low)) & 2**127 - 1 for low, high in used]
     wanted = np.searchsorted(np.array(thresholds, object), np.array(exact, object), side="right")
     assert np.array_equal(drawn, np.where(used[:, 1] >> np.uint64(63), -wanted, wanted))
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.data(), st.integers(1, 9), st.integers(1, 9), st.integers(1, 32757), full_scales)
+def test_any_small_release_is_as_defined(launch, data, K, D, C, M):
+    P = data.draw(arrays(np.int8, (K, D)))
+    e = data.draw(arrays(np.float32, (3, D), elements=any_float32))
+    s = data.draw(st.floats(float(FLOAT32.tiny), float(FLOAT32.max), width=32))
+    batch = even_batch(P, e, s, C, M)
+    got, left = run(launch, batch)
+    assert not left
+    assert got.differs_from(answer(batch)) == []
 
 
 def test_consecutive_releases_turn_the_key_of_each_sensor_once(launch):
