@@ -61,7 +61,7 @@ def _limb(local: F8, reach: F8) -> Part:
 
 def _box(local: F8) -> tuple[F8, F8]:
     """Without the outermost."""
-    low, high = np.percentile(local, [3, 97], axis=0)
+    low, high = np.percentile(local, [1, 99], axis=0)
     return low, high
 
 
@@ -82,10 +82,10 @@ def _trunk(local: F8) -> Part:
 
 
 def _head(local: F8) -> Part:
-    """From the neck to the crown."""
-    low, high = _box(local)
-    radius = float(high[0] - low[0]) / 2
-    middle = np.median(local[:, 2])
+    """From the neck to the crown; a skull is deeper than wide, and the nose is left out."""
+    low, high = local.min(axis=0), local.max(axis=0)
+    radius = float(high[0] - low[0] + high[2] - low[2]) / 4
+    middle = low[2] + radius
     start, end = (np.array([0, y, middle]) for y in (0.0, high[1] - radius))
     return [(start, end, radius)]
 
