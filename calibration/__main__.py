@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # name -> what --help says of it
 COMMANDS = {
     "train": "train encoder, projection and recogniser (needs the train extra)",
+    "rooms": "render clips of people who never existed in rooms nobody filmed (synth extra)",
     "quantise": "turn a trained network into an INT8 ONNX file (needs the train extra)",
     "engine": "build the encoder's TensorRT engine for the GPU of this machine",
     "evaluate": "run the deployed path over labelled clips and write its figures",

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from calibration.data import Clip
 from calibration.networks import KINDS
+from calibration.rooms.store import load_planes
 from edge.camera import open_camera
 from edge.processors.cpu import GREY_CANVAS
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
@@ -29,6 +30,8 @@ PROGRESS_EVERY_S = 5.0
 FALLING_S = (0.2, 2.2)  # of a `fall` interval: when "a fall is happening" is true
 DOWN_AFTER_S = 1.3  # into a `fall` interval: from here the person lies
 EMPTY_LABELS = frozenset({"empty"})
+HIDDEN_LABELS = frozenset({"hidden"})  # of a rendered clip: what happens cannot be seen
+RENDERED = ".npz"
 # What looks most like a fall or like lying on the floor, and how much more it weighs in the loss.
 HARD_LABELS = frozenset({"sit", "bend", "squat", "getup", "crawl", "exercise"})
 HARD_WEIGHT = 2.5
@@ -64,8 +67,15 @@ def watch(clip: Clip) -> npt.NDArray[np.uint8]:
 
 
 def load_footage(clips: Sequence[Clip]) -> list[Footage]:
-    """Watch all clips, with a progress line every few seconds."""
-    return [_footage(clip, watch(clip)) for clip in _with_progress(clips)]
+    """Watch all clips, with a progress line every few seconds; rendered ones bring their planes.
+
+    Raises CameraError, and RoomsError for a rendered clip that is not whole.
+    """
+    return [_footage(clip, _planes(clip)) for clip in _with_progress(clips)]
+
+
+def _planes(clip: Clip) -> npt.NDArray[np.uint8]:
+    return load_planes(clip.path) if clip.path.suffix == RENDERED else watch(clip)
 
 
 def _with_progress(clips: Sequence[Clip]) -> Iterator[Clip]:
@@ -109,6 +119,8 @@ def targets(clip: Clip, steps: int) -> tuple[npt.NDArray[np.float32], npt.NDArra
     truth[:, present] = 1
     for start, end in clip.spans(EMPTY_LABELS):
         truth[_within(t, start, end), present] = 0
+    for start, end in clip.spans(HIDDEN_LABELS):
+        known[_within(t, start, end)] = 0
     if clip.set in SILENT_SETS:
         known[:, present] = 0
     return truth, known

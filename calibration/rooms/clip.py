@@ -3,8 +3,8 @@
 
 Everything that has to be drawn comes from streams of (seed, number, attempt): the same two numbers
 give the same bytes, whatever else is rendered, by whom and in which order. A draw that cannot be
-staged is left for the next attempt; script and number of cameras stay, so that what is difficult to
-stage is not rarer for it.
+staged is left for the next attempt; script, bodies and number of cameras stay, so that what is
+difficult to stage is not rarer for it.
 """
 
 from __future__ import annotations
@@ -63,13 +63,18 @@ class Plan:
     split: splits.Split
     script: str
     cameras: int
+    people: tuple[int, ...]
 
 
 def plan(seed: int, number: int) -> Plan:
-    """Which script, how many cameras. Raises RoomsError for a seed out of range."""
+    """Which script, how many cameras, whose bodies. Raises RoomsError for a seed out of range."""
     rng = seeds.stream(seed, number, 0, "moment")
     many = 1 + int(rng.choice(len(CAMERAS), p=CAMERAS))
-    return Plan(number, splits.of_moment(number), scripts.draw(rng), many)
+    split, script = splits.of_moment(number), scripts.draw(rng)
+    bodies = splits.BODIES[split]
+    drawn = seeds.stream(seed, number, 0, "cast").permutation(len(bodies))
+    people = tuple(bodies[int(k)] for k in drawn[: scripts.people(script)])
+    return Plan(number, split, script, many, people)
 
 
 def make(
@@ -129,11 +134,8 @@ def staged(wanted: Plan, company: Company, stream: Callable[[str], Generator]) -
     rooms = splits.ROOMS[wanted.split]
     room = build_room(int(rooms[int(rng.integers(len(rooms)))]))
     setting = Setting(room, Ground(room), repertoire(wanted.split, company), stream("physics"))
-    bodies = splits.BODIES[wanted.split]
-    cast = stream("cast").permutation(len(bodies))[: scripts.people(wanted.script)]
     script = stream("script")
-    people = [bodies[int(k)] for k in cast]
-    played = scripts.stage(wanted.script, setting, people, company.body, script)
+    played = scripts.stage(wanted.script, setting, wanted.people, company.body, script)
     start, stop = scripts.window(played, script)
     steps = played.actors[0].now
     gains = lights.gains(rng, room, steps, _switches(script, start, stop))

@@ -21,6 +21,7 @@ from calibration.rooms.track import RATE_HZ, Act, Event, Moment, Posture
 SEEN_PIXELS = 12  # of 160 x 128: fewer than that is nobody
 CLEAR_PIXELS = 60  # fewer than that is somebody, and no one can say what he does
 EVENT_SEEN = 0.7  # of an event's frames must show one of its persons clearly
+HIDDEN_AT_MOST = 0.5  # of a recording
 SHORTEST_STEPS = 3  # an interval below this is no act
 
 
@@ -42,12 +43,15 @@ class Row:
 
 
 def rows(moment: Moment, pixels: npt.NDArray[np.uint16]) -> tuple[Row, ...]:
-    """Every label of a recording of `moment`, by start; raises NoFit if an event is not seen.
+    """Every label of a recording of `moment`, by start; raises NoFit if too little is seen.
 
     pixels (N, P): how much of each person this camera sees.
     """
     for event in moment.events:
         _check_seen(event, pixels)
+    unknown = hidden(moment, pixels)
+    if unknown.mean() > HIDDEN_AT_MOST:
+        raise NoFit(f"{100 * unknown.mean():.0f} % of what happens is hidden")
     found = [
         _row(act.label, act.start, act.end, person)
         for person, track in enumerate(moment.tracks)
@@ -55,7 +59,7 @@ def rows(moment: Moment, pixels: npt.NDArray[np.uint16]) -> tuple[Row, ...]:
     ]
     found += [_event_row(event, len(pixels)) for event in moment.events]
     found += [_row("empty", *span, -1) for span in spans(pixels.max(axis=1) < SEEN_PIXELS)]
-    found += [_row("hidden", *span, -1) for span in spans(hidden(moment, pixels))]
+    found += [_row("hidden", *span, -1) for span in spans(unknown)]
     return tuple(sorted(found, key=lambda row: (row.start_s, row.person, row.label)))
 
 

@@ -43,3 +43,30 @@ def test_surveillance_labels_do_not_say_who_is_present() -> None:
     assert not known[:, 0].any()
     assert not known[:, 2].any()
     assert np.all(known[:, 3] == 1)
+
+
+def test_what_is_hidden_is_not_learnt() -> None:
+    from calibration.footage import targets
+
+    _, known = targets(clip(("walk", 0, 3), ("fall", 3, 8), ("hidden", 4, 6)), 80)
+    assert not known[40:60].any()
+    assert known[:20].all()
+    assert known[62:, 1].all()
+
+
+def test_a_rendered_clip_is_loaded_not_watched(tmp_path: Path) -> None:
+    from calibration.footage import load_footage
+    from calibration.rooms import store
+    from calibration.rooms.track import RATE_HZ as ROOMS_RATE_HZ
+
+    planes = np.random.default_rng(0).integers(0, 256, (20, 3, 64, 80)).astype(np.uint8)
+    path = tmp_path / "000001_0.npz"
+    none = np.zeros((20, 0), np.uint8)
+    made = store.Recording(
+        1, 0, "train", 1, planes, none, none.astype(np.uint16), (), 0, (), {"script": "daily"}
+    )
+    path.write_bytes(store.packed(made))
+    rendered = Clip(path, path.name, "rooms_train", "b1", "r1", (Interval("walk", 0, 2),))
+    (footage,) = load_footage([rendered])
+    assert np.array_equal(footage.planes, planes)
+    assert ROOMS_RATE_HZ == 10

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("mujoco", reason="there is no MuJoCo for this Python")
+
 from calibration.rooms import falls, mishaps, poses, resting
 from calibration.rooms.errors import NoFit
 from calibration.rooms.poses import BONE

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole command over tiny people: the same bytes however it is run, whole sets or errors."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco", reason="there is no MuJoCo for this Python")
+
+from calibration.data import load_labels
+from calibration.rooms import bakery, clip, command, splits, store
+from calibration.rooms.errors import AssetError, RoomsError
+from tests.calibration.rooms.tiny_people import tiny_body, tiny_motions
+
+SHORT = ("daily", "empty")
+
+
+def quick_seed() -> int:
+    """A seed whose first two moments are cheap and of one camera each."""
+    for seed in range(1000):
+        plans = [clip.plan(seed, number) for number in (0, 1)]
+        if all(p.script in SHORT and p.cameras == 1 for p in plans):
+            return seed
+    raise AssertionError
+
+
+def motions() -> list:
+    tiny = tiny_motions()
+    moving = {"walk": "tiny_walk", "run": "tiny_walk"}
+    return [
+        replace(tiny[moving.get(role, "tiny_idle")], name=name, role=role)
+        for name, role in splits.every_motion().items()
+    ]
+
+
+def arguments(out: Path, **other: object) -> argparse.Namespace:
+    known = {"clips": 2, "assets": out / "none", "jobs": 1, "seed": quick_seed()}
+    known |= {"keep_frames": False, "sheet": None, "out": out}
+    return argparse.Namespace(**(known | other))
+
+
+@pytest.fixture
+def baked(tmp_path: Path):
+    """Makes a set's folder in which every body and motion lies already."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path / name / command.BAKE
+        folder.mkdir(parents=True)
+        bakery.write(folder / bakery.MOTIONS, bakery.motion_arrays(motions()))
+        for number in (0, 1):
+            for person in clip.plan(quick_seed(), number).people:
+                body = tiny_body(person, 1.6 + 0.01 * (person % 30))
+                bakery.write(folder / f"body_{person:04d}.npz", bakery.body_arrays(body))
+        return tmp_path / name
+
+    return make
+
+
+def digests(out: Path) -> dict[str, str]:
+    files = sorted((out / "clips").rglob("*.npz"))
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_jobs_order_and_resuming_change_no_byte(baked) -> None:
+    one, two = baked("one"), baked("two")
+    assert command.run(arguments(one)) == 0
+    whole = digests(one)
+    assert len(whole) == 2
+    assert command.run(arguments(two, jobs=2)) == 0
+    assert digests(two) == whole
+    first = min((one / "clips").rglob("*.npz"))
+    first.unlink()
+    (first.parent / f".{first.name}.part").write_bytes(b"half")
+    assert command.run(arguments(one)) == 0
+    assert digests(one) == whole
+    assert not list((one / "clips").rglob(".*"))
+    clips = load_labels(one)
+    assert {c.set for c in clips} == {"rooms_train"}
+    assert all(store.load_planes(c.path).shape[1:] == (3, 64, 80) for c in clips)
+    assert (one / "people.csv").read_text().startswith("id,split,sex")
+
+
+def test_another_seed_is_refused(baked) -> None:
+    out = baked("set")
+    store.open_set(out, command.made_by(1, frames=False))
+    with pytest.raises(RoomsError, match="another seed"):
+        command.run(arguments(out, seed=2))
+
+
+def test_missing_assets_are_named_and_nothing_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(AssetError):
+        command.run(arguments(tmp_path / "set"))
+    assert not list((tmp_path / "set").rglob("*.npz"))
+
+
+def test_a_disk_that_is_too_small_is_said_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "free_bytes", lambda _: 1000)
+    with pytest.raises(RoomsError, match="are needed and"):
+        command.run(arguments(tmp_path / "set"))
+
+
+@pytest.mark.parametrize("wrong", [{"clips": 0}, {"jobs": 0}])
+def test_numbers_below_one_are_refused(tmp_path: Path, wrong: dict) -> None:
+    with pytest.raises(RoomsError, match="at least 1"):
+        command.run(arguments(tmp_path, **wrong))
+
+
+def test_a_plan_is_enough_clips_of_every_split() -> None:
+    plans = list(command.planned(1, 200))
+    assert sum(plan.cameras for plan in plans) >= 200
+    assert sum(plan.cameras for plan in plans[:-1]) < 200
+    assert {plan.split for plan in plans} == set(splits.SPLITS)
+    for plan in plans:
+        assert all(splits.of_body(person) == plan.split for person in plan.people)
+        assert len(set(plan.people)) == len(plan.people)
+
+
+def test_a_larger_set_begins_with_the_smaller_one() -> None:
+    small, large = (list(command.planned(3, clips)) for clips in (20, 60))
+    assert large[: len(small)] == small
+    assert small != list(command.planned(4, 20))
+
+
+def test_seeds_differ() -> None:
+    scripts = [[clip.plan(seed, n).script for n in range(40)] for seed in (1, 2)]
+    assert scripts[0] != scripts[1]
+    assert np.unique(scripts[0]).size > 3
