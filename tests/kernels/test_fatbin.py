@@ -150,10 +150,10 @@ def test_what_does_not_compile_well_is_an_error_and_the_old_file_stays(
 def test_an_older_compiler_leaves_out_what_it_does_not_know_and_says_so(nvcc, tmp_path):
     """As 12.x does with sm_110, which a JetPack of that CUDA does not need."""
     folder = copy_to(tmp_path)
-    done = kernels(folder, "KERNEL_TARGETS=(90 999); kernels")
+    done = kernels(folder, "KERNEL_TARGETS=(999); kernels")
     assert done.returncode == 0
     assert "without sm_999" in done.stderr
-    assert images_of(fatbin(folder)) == {("PTX", 87), ("ELF", 90)}
+    assert images_of(fatbin(folder)) == {("PTX", 87)}
 
 
 def test_without_a_compiler_it_says_what_to_do(tmp_path):
