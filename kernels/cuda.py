@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Mapping
 from ctypes import byref, c_void_p
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
@@ -67,6 +67,7 @@ class Device:
         self._closed = False
         self._buffers: list[Buffer] = []
         self._pinned: list[U8] = []
+        self._modules: list[Any] = []
         self._functions: dict[Kernel, Any] = {}
         cuda = _pycuda()
         _call(cuda.init, 0)
@@ -129,14 +130,18 @@ class Device:
         Raises AcceleratorError, in the end, when it went back unwiped: the context was lost.
         """
         self.check_use()
-        try:
-            for buffer in buffers:
-                self.wipe(buffer)
-            self.synchronise()
-        finally:
-            for buffer in buffers:
-                self._buffers.remove(buffer)
-                _call(buffer.allocation.free)
+        steps: list[Callable[[], None]] = [partial(self.wipe, buffer) for buffer in buffers]
+        fault: AcceleratorError | None = None
+        for step in (*steps, self.synchronise):
+            try:
+                step()
+            except AcceleratorError as error:
+                fault = error
+        for buffer in buffers:
+            self._buffers.remove(buffer)
+            _call(buffer.allocation.free)
+        if fault is not None:
+            raise fault
 
     # ---- work: enqueued, or recorded -------------------------------------------------------------
 
@@ -165,8 +170,14 @@ class Device:
     ) -> None:
         """Enqueue a kernel; its arguments are addresses and numbers."""
         self.check_use()
-        run = self._functions[kernel].prepared_async_call
-        _call(run, grid, block, self._stream, *arguments, shared_size=shared_bytes)
+        _call(
+            self._functions[kernel].prepared_async_call,
+            grid,
+            block,
+            self._stream,
+            *arguments,
+            shared_size=shared_bytes,
+        )
 
     def synchronise(self) -> None:
         """Wait until all that was enqueued is done."""
@@ -180,17 +191,18 @@ class Device:
         self.check_use()
         if not path.is_file():
             raise failure("no-kernels", f"{path} is not there")
-        module = _call(_pycuda().module_from_file, str(path))
-        return {name: self._kernel(module, name, form) for name, form in parameters.items()}
+        self._modules.append(_call(_pycuda().module_from_file, str(path)))
+        return {name: self._kernel(name, form) for name, form in parameters.items()}
 
-    def _kernel(self, module: Any, name: str, parameters: str) -> Kernel:  # noqa: ANN401
-        function = _call(module.get_function, name)
+    def _kernel(self, name: str, parameters: str) -> Kernel:
+        """A function of the module loaded last."""
+        function = _call(self._modules[-1].get_function, name)
         function.prepare(parameters)
         # Asking loads the code, which the driver would put off until the first launch.
         registers: int = _call(getattr, function, "num_regs")
         local_bytes: int = _call(getattr, function, "local_size_bytes")
         kernel = Kernel(registers, local_bytes)
-        self._functions[kernel] = function  # and with it the module
+        self._functions[kernel] = function
         return kernel
 
     # ---- the end ---------------------------------------------------------------------------------
@@ -210,6 +222,7 @@ class Device:
                 block.fill(0)
                 libcuda().cuMemHostUnregister(block.ctypes.data)
             self._functions.clear()
+            self._modules.clear()
             del self._stream
             self._closed = True
             self._leave()
@@ -260,6 +273,9 @@ def _call(function: Callable[..., Any], *arguments: object, **options: object) -
     try:
         return function(*arguments, **options)
     except _pycuda().Error as error:
+        # PyCUDA gives a thing back with the last reference to it; a traceback must not hold one.
+        del function, arguments
+        error.__traceback__ = None
         raise failure_in(str(error)) from None
 
 

@@ -68,7 +68,7 @@ class Exchange:
         self._level = NO_LEVEL if level is None else level
         self._host_order.view(ORDER)[0] = (self._ticket, self._level, 0)
         self._vector.fill(_POISON)
-        self._receipt[0] = (0, 0, 0)
+        self._receipt.view(np.uint8).fill(0xFF)
 
     def send(self) -> None:
         """Enqueue the copy of the order."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for what runs over a CUDA driver: the CPU's, or a real one.
+"""Fixtures for what runs over a CUDA driver: the CPU's, or NVIDIA's where there is a GPU.
 
-The files here are named cases_*.py, so that pytest does not collect them by itself: they want a
+The files here are called cases_*.py, so that pytest does not find them by itself: they want a
 process of their own, which ../over_driver.py starts.
 """
 
@@ -14,8 +14,8 @@ from tests.kernels.host.driver.build import Control
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kernels", type=Path, required=True, help="the compiled kernels")
-    parser.addoption("--engine", type=Path, required=True, help="the compiled engine of tests")
+    parser.addoption("--kernels", type=Path, required=True, help="kernels/lethe.cu, compiled")
+    parser.addoption("--own-kernels", type=Path, required=True, help="tests.cu, compiled")
 
 
 @pytest.fixture(scope="session")
@@ -24,34 +24,29 @@ def kernels(request):
 
 
 @pytest.fixture(scope="session")
-def engine_image(request):
-    return request.config.getoption("--engine")
+def own_kernels(request):
+    return request.config.getoption("--own-kernels")
 
 
 @pytest.fixture
-def control():
-    """The CPU's driver, in order again after the last test. It must end without a problem."""
-    if not Control.present():
-        pytest.skip("this driver cannot be told to go wrong")
-    control = Control()
+def watched():
+    """Control of the CPU's driver, or None. A test must leave nothing behind, nor a problem."""
+    control = Control() if Control.present() else None
     yield control
-    assert control.problems() == []
-    assert control.live() == 0
+    if control:
+        assert control.problems() == []
+        assert (control.live(), control.nonzero_freed()) == (0, 0)
 
 
 @pytest.fixture
-def watch():
-    """The same, where there is a real driver: None."""
-    if not Control.present():
-        yield None
-        return
-    control = Control()
-    yield control
-    assert control.problems() == []
-    assert control.live() == 0
+def control(watched):
+    """The same for what only the CPU's driver can show."""
+    if watched is None:
+        pytest.skip("NVIDIA's driver cannot be told to go wrong")
+    return watched
 
 
 @pytest.fixture
-def device(watch):
+def device(watched):
     with Device() as device:
         yield device

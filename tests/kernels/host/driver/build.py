@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compile the CPU's libcuda.so.1, and speak to it from a process that runs over it.
+"""Compile the CPU's libcuda.so.1, and speak to it from within a process that runs over it.
 
 PyCUDA's extension names every function that it could ever call, and the loader wants them all.
 Those that the driver does not have are made here, to answer CUDA_ERROR_NOT_SUPPORTED.
@@ -12,7 +12,6 @@ import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -40,11 +39,12 @@ def build(folder: Path) -> Path:
     library = folder / "libcuda.so.1"
     sources = sorted(HERE.glob("*.cpp"))
     objects = [folder / f"{source.stem}.o" for source in sources]
-    compilers = [
-        subprocess.Popen(["g++", "-c", *_FLAGS, f"-I{_include()}", source, "-o", made])
+    compile_one = ["g++", "-c", *_FLAGS, f"-I{_include()}"]
+    running = [
+        subprocess.Popen([*compile_one, source, "-o", made])
         for source, made in zip(sources, objects, strict=True)
     ]
-    if any([compiler.wait() for compiler in compilers]):
+    if sum(compiler.wait() for compiler in running):
         raise RuntimeError("the driver does not compile")
     spec = importlib.util.find_spec("pycuda._driver")
     wanted = _symbols("--undefined-only", Path(spec.origin))
@@ -80,7 +80,7 @@ class Control:
             getattr(self._driver, f"lethe_driver_{name}").restype = ctypes.c_char_p
         for name in ("count", "nonzero", "nonzero_freed"):
             getattr(self._driver, f"lethe_driver_{name}").restype = ctypes.c_size_t
-        self._driver.lethe_driver_reset()
+        self.reset()
 
     @staticmethod
     def present() -> bool:
@@ -89,9 +89,13 @@ class Control:
     def machine(self, driver_version: int, devices: int = 1) -> None:
         self._driver.lethe_driver_machine(driver_version, devices)
 
-    def fail(self, function: str, status: int, nth: int = 1) -> None:
+    def reset(self) -> None:
+        """As after a start of the machine."""
+        self._driver.lethe_driver_reset()
+
+    def fail(self, function: str, status: int, nth: int = 1, times: int = 1) -> None:
         """The `nth` call of `function` ("": of any) from now returns `status`."""
-        self._driver.lethe_driver_fail(function.encode(), nth, status)
+        self._driver.lethe_driver_fail(function.encode(), nth, status, times)
 
     def break_node(self, node: int, status: int = 0) -> None:
         """The next graph leaves `node` out; silently, or it ends there with `status`."""
@@ -118,7 +122,3 @@ class Control:
 
     def live(self) -> int:
         return self._driver.lethe_driver_live()
-
-
-if __name__ == "__main__":
-    print(build(Path(sys.argv[1])))

@@ -244,9 +244,10 @@ CUresult cuModuleLoad(CUmodule* module, const char* path) {
     return CUDA_SUCCESS;
 }
 
-CUresult cuModuleUnload(CUmodule) {
+CUresult cuModuleUnload(CUmodule module) {
     ENTER(enter_context_unrecorded);
     work::handles["modules"]--;
+    module->library = nullptr;  // its functions may still be asked for
     return CUDA_SUCCESS;
 }
 
@@ -275,6 +276,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
                         unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                         CUstream stream, void** pointers, void** extra) {
     ENTER(enter_context);
+    if (!function->module->library) return CUDA_ERROR_INVALID_HANDLE;
     Values values;
     if (const CUresult wrong = unpack(function, pointers, extra, &values)) return wrong;
     if (shared_bytes > SHARED_BYTES || block_x * block_y * block_z > 1024)

@@ -8,14 +8,15 @@
 
 extern "C" {
 
-// Back to the beginning: one device, today's driver, no plan, no problems, an empty trace.
+// As after a start of the machine: one device, today's driver, nothing in use, no plan, no problems,
+// an empty trace.
 void lethe_driver_reset();
 
 void lethe_driver_machine(int driver_version, int device_count);
 
-// The `nth` call from now (1: the next) of `function` returns `status` and does nothing else. An
-// empty name counts every call.
-void lethe_driver_fail(const char* function, int nth, int status);
+// The `nth` call from now (1: the next) of `function`, and so many `times`, does nothing and returns
+// `status`. An empty name counts every call.
+void lethe_driver_fail(const char* function, int nth, int status, int times);
 
 // Node `node` of the next graph that runs is left out. Status 0: and nobody is told. Otherwise that
 // is where the graph ends, and the status is what whoever waits for it is told.

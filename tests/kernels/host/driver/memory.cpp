@@ -136,6 +136,11 @@ void memory::abandon(bool lost) {
     pinned.clear();
 }
 
+void memory::reset() {
+    abandon(true);
+    nonzero_freed = 0;
+}
+
 size_t memory::count(const void* needle, size_t bytes) {
     size_t found = 0;
     for (const auto& [pointer, one] : allocations)

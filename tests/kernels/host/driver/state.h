@@ -75,6 +75,7 @@ bool is_pinned(const void* pointer, size_t bytes);
 void check_guards(const std::string& after);
 // The end of a context: what is left is given back, and is a problem unless the context was lost.
 void abandon(bool lost);
+void reset();
 size_t count(const void* needle, size_t bytes);
 size_t live();
 

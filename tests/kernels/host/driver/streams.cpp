@@ -50,12 +50,12 @@ CUresult cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode) {
 }
 
 CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
-    ENTER(enter_context);
     const bool invalidated = stream->invalidated;
     std::vector<Op> captured = std::move(stream->captured);
     stream->captured.clear();
-    stream->capturing = stream->invalidated = false;
+    stream->capturing = stream->invalidated = false;  // also when it fails
     *graph = nullptr;
+    ENTER(enter_context);
     if (invalidated) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     *graph = new CUgraph_st{std::move(captured)};
     for (size_t i = 0; i < (*graph)->nodes.size(); i++)
@@ -85,6 +85,7 @@ CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
 
 CUresult cuGraphDestroy(CUgraph graph) {
     ENTER(enter);
+    if (!graph) return CUDA_ERROR_INVALID_VALUE;
     delete graph;
     work::handles["graphs"]--;
     return CUDA_SUCCESS;
@@ -125,9 +126,8 @@ extern "C" CUresult cuEventElapsedTime(float* elapsed_ms, CUevent start, CUevent
     return CUDA_SUCCESS;
 }
 
-CUresult cuEventDestroy(CUevent event) {
+CUresult cuEventDestroy(CUevent) {
     ENTER(enter);
-    delete event;
-    work::handles["events"]--;
+    work::handles["events"]--;  // not deleted: work that is under way may still pass it
     return CUDA_SUCCESS;
 }

@@ -20,7 +20,7 @@ namespace {
 
 struct {
     std::string function;
-    int calls_left = 0;
+    int before = 0, times = 0;
     CUresult status = CUDA_SUCCESS;
     int node = -1;
     CUresult node_status = CUDA_SUCCESS;
@@ -36,9 +36,10 @@ std::string plain(const char* function) {
 }
 
 CUresult planned(const std::string& name) {
-    if (plan.calls_left == 0 || (!plan.function.empty() && plan.function != name))
-        return CUDA_SUCCESS;
-    return --plan.calls_left ? CUDA_SUCCESS : plan.status;
+    if (plan.times == 0 || (!plan.function.empty() && plan.function != name)) return CUDA_SUCCESS;
+    if (plan.before-- > 0) return CUDA_SUCCESS;
+    plan.times--;
+    return plan.status;
 }
 
 bool recording() {
@@ -132,6 +133,11 @@ CUresult work::run_all(CUstream stream) {
 }
 
 void lethe_driver_reset() {
+    memory::reset();
+    work::streams.clear();
+    work::handles.clear();
+    work::stack().clear();
+    work::primary = nullptr;
     plan = {};
     trace.clear();
     problems.clear();
@@ -144,9 +150,10 @@ void lethe_driver_machine(int driver_version, int device_count) {
     work::device_count = device_count;
 }
 
-void lethe_driver_fail(const char* function, int nth, int status) {
+void lethe_driver_fail(const char* function, int nth, int status, int times) {
     plan.function = function;
-    plan.calls_left = nth;
+    plan.before = nth - 1;
+    plan.times = times;
     plan.status = static_cast<CUresult>(status);
 }
 
