@@ -133,8 +133,8 @@ def bed(layout: Layout, width: float, *, ward: bool) -> None:
         layout.props.append(props.sheet(paint, home, width * 0.9, 1.2))
     if ward and rng.random() < 0.6:
         x = float(rng.choice((-1, 1))) * (width / 2 + 0.55)
-        home = props.on_floor(*b.world((x, 0.35, 0.1))[::2], spot.yaw - math.pi / 2, 0.35)
-        layout.props.append(props.curtain(paint, 1.9, 1.7, home))
+        rail = props.on_floor(*b.world((x, 0.35, 0.1))[::2], spot.yaw - math.pi / 2, 0.35)
+        layout.props.append(props.curtain(paint, 1.9, 1.7, rail, 0.25))
 
 
 def _bedside(layout: Layout, spot: Spot, yaw: float) -> bool:

@@ -79,13 +79,15 @@ static void synthesise(int32_t *line, int32_t apart)
   }
 }
 
+/* The whole number below or at the square root, bit by bit from the highest it can have. */
 static int32_t root(int32_t square)
 {
-  int32_t guess = 1;
+  int32_t found = 0;
 
-  while ((guess + 1) * (guess + 1) <= square)
-    guess++;
-  return guess;
+  for (int32_t bit = 1 << 9; bit; bit >>= 1)
+    if ((found + bit) * (found + bit) <= square)
+      found += bit;
+  return found;
 }
 
 static void fill(Scale *scale, int32_t step, int32_t dead_zone)

@@ -7,11 +7,12 @@ import math
 from collections.abc import Sequence
 
 from calibration.rooms import furniture, plumbing, props
-from calibration.rooms.fittings import Door, placed
+from calibration.rooms.fittings import Door, door_matrix, placed
 from calibration.rooms.layout import Layout, Spot
 from calibration.rooms.shapes import Builder
 
 BOARD_M = 0.03
+AJAR = 0.6  # of the doors of cubicles that nobody uses
 
 
 def toilet_row(layout: Layout, walls: Sequence[int]) -> None:
@@ -34,14 +35,14 @@ def toilet_row(layout: Layout, walls: Sequence[int]) -> None:
             size = (pitch / 2 - leaf / 2, high - gap, BOARD_M)
             here.box((x, (high + gap) / 2, depth), size, board, solid=True)
         hinge = here.world((-leaf / 2, 0, depth))
-        home = placed(*hinge, here.yaw)
-        layout.props.append(props.door(paint, leaf, high, home, low=max(gap, 0.02)))
-        layout.doors.append(
-            Door(
-                hinge, leaf, here.yaw, here.floor(0, depth + 0.5), here.floor(0, depth - 0.4),
-                len(layout.props) - 1, 1 if rng.random() < 0.7 else -1, leads_out=False,
-            )
+        door = Door(
+            hinge, leaf, here.yaw, here.floor(0, depth + 0.5), here.floor(0, depth - 0.4),
+            len(layout.props), 1 if rng.random() < 0.7 else -1, leads_out=False,
         )  # fmt: skip
+        ajar = float(rng.uniform(0.2, 1.4)) if rng.random() < AJAR else 0.0
+        home = door_matrix(door, ajar)
+        layout.props.append(props.door(paint, leaf, high, home, low=max(gap, 0.02)))
+        layout.doors.append(door)
 
 
 def curtain_row(layout: Layout, walls: Sequence[int]) -> None:
@@ -58,8 +59,8 @@ def curtain_row(layout: Layout, walls: Sequence[int]) -> None:
         _boards(here, board, pitch, depth, 0.0, 2.0, last=k == count - 1)
         here.rod((-pitch / 2, 2.0, depth), (pitch / 2, 2.0, depth), 0.015, paint.metal)
         layout.seats += furniture.bench(here, paint, pitch - 0.3)
-        x, y, z = here.world((-pitch / 2, 0.25, depth))
-        layout.props.append(props.curtain(paint, pitch, 1.72, placed(x, y, z, here.yaw)))
+        rail = placed(*here.world((-pitch / 2, 0.25, depth)), here.yaw)
+        layout.props.append(props.curtain(paint, pitch, 1.72, rail, 0.4))
         layout.reach("hook", Spot(*here.floor(0, 0), here.yaw), 0.05, 1.6, 0.7)
 
 

@@ -159,7 +159,13 @@ def door_matrix(door: Door, angle_rad: float) -> Matrix:
 
 
 def curtain_matrix(prop: Prop, drawn: float) -> Matrix:
-    """A curtain hung at its home, drawn 0 (pushed aside) to 1 (across)."""
-    matrix: Matrix = prop.home.copy()
-    matrix[:, 0] *= CURTAIN_BUNCHED + (1 - CURTAIN_BUNCHED) * drawn
+    """A curtain drawn 0 (pushed aside) to 1 (across), wherever its home has it."""
+    return drawn_matrix(prop.home, drawn)
+
+
+def drawn_matrix(rail: Matrix, drawn: float) -> Matrix:
+    """`rail` takes a curtain's own +X along its rail; its length there does not matter."""
+    matrix: Matrix = rail.copy()
+    length = math.sqrt(float((matrix[:, 0] ** 2).sum()))
+    matrix[:, 0] *= (CURTAIN_BUNCHED + (1 - CURTAIN_BUNCHED) * drawn) / length
     return matrix

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.rooms.fittings import Matrix, Prop, placed
+from calibration.rooms.fittings import Matrix, Prop, drawn_matrix, placed
 from calibration.rooms.furniture import chair as standing_chair
 from calibration.rooms.materials import Reflectance
 from calibration.rooms.mesh import Surface, rigid
@@ -39,15 +39,19 @@ def door(paint: Paint, width: float, height: float, home: Matrix, low: float = 0
     return _prop("door", b, paint, home)
 
 
-def curtain(paint: Paint, width: float, height: float, home: Matrix, folds: float = 9.0) -> Prop:
-    """Cloth in folds from its fixed end along +X, from the floor of its home to `height`."""
-    b = Builder()
+def curtain(paint: Paint, width: float, height: float, rail: Matrix, closed: float) -> Prop:
+    """Cloth in folds from its fixed end along +X, from the floor of `rail` to `height`.
+
+    At home it is drawn across with the chance `closed`, else more or less aside.
+    """
+    b, folds = Builder(), float(paint.rng.uniform(7, 14))
+    drawn = 1.0 if paint.rng.random() < closed else float(paint.rng.uniform(0, 0.6))
     phase, depth = paint.rng.uniform(0, 6.28), paint.rng.uniform(0.02, 0.05)
     v, u = np.meshgrid(np.linspace(0, 1, 5), np.linspace(0, 1, 33), indexing="ij")
     wave = np.sin(phase + folds * width * u * (1 + 0.1 * np.sin(7 * u)))
     z = depth * wave * (1.2 - 0.5 * v)
     b.grid(np.stack([u * width, v * height, z], axis=-1), paint.cloth(0.04, 0.85))
-    return _prop("curtain", b, paint, home)
+    return _prop("curtain", b, paint, drawn_matrix(rail, drawn))
 
 
 def wheelchair(paint: Paint, home: Matrix) -> Prop:

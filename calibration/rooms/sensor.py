@@ -118,9 +118,9 @@ class Sensor:
         habits = self.habits
         if habits.tremble:
             radiance = self._shaken(radiance)
-        soft: Floats = np.asarray(cv2.GaussianBlur(radiance, (0, 0), habits.blur), np.float32)
+        soft: Floats = np.asarray(cv2.GaussianBlur(radiance, (5, 5), habits.blur), np.float32)
         if habits.sharpen:
-            wide = cv2.GaussianBlur(soft, (0, 0), 1.2)
+            wide = cv2.GaussianBlur(soft, (7, 7), 1.2)
             soft += np.float32(habits.sharpen) * (soft - wide)
             np.maximum(soft, 0, out=soft)
         soft *= self._corners
@@ -181,8 +181,10 @@ class Sensor:
         return past
 
     def _toned(self, light: Floats) -> Grey:
-        root = np.sqrt(np.clip(light, 0, WHITE))
-        return np.asarray(self._curve[(root * np.float32(CURVE - 1)).astype(np.int32)])
+        root = np.clip(light, 0, WHITE)
+        np.sqrt(root, out=root)
+        root *= np.float32(CURVE - 1)
+        return np.asarray(self._curve[root.astype(np.intp)])
 
     def _write_clock(self, grey: Grey) -> None:
         second = (self._clock + self._frame // SECOND) % 86400

@@ -136,8 +136,8 @@ def _curtains(layout: Layout, b: Builder, width: float, low: float, high: float)
     b.rod((-span, top, 0.09), (span, top, 0.09), 0.012, paint.metal)
     for side in (-1, 1):
         x, y, z = b.world((side * span, bottom, 0.09))
-        home = placed(x, y, z, b.yaw if side < 0 else b.yaw + math.pi)
-        layout.props.append(hung_curtain(paint, span, top - bottom, home))
+        rail = placed(x, y, z, b.yaw if side < 0 else b.yaw + math.pi)
+        layout.props.append(hung_curtain(paint, span, top - bottom, rail, 0.2))
 
 
 def _blind(b: Builder, paint: Paint, width: float, low: float, high: float) -> None:

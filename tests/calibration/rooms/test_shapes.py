@@ -88,7 +88,7 @@ def test_a_door_opens_about_its_hinge_to_its_side():
 
 
 def test_a_curtain_is_pushed_aside_not_away():
-    prop = curtain(Paint(np.random.default_rng(1)), 2.0, 1.8, placed(1, 0.1, 2, 0.5))
+    prop = curtain(Paint(np.random.default_rng(1)), 2.0, 1.8, placed(1, 0.1, 2, 0.5), 0.5)
     wide, narrow = (curtain_matrix(prop, drawn) for drawn in (1.0, 0.0))
     points = np.column_stack([prop.mesh.vertices, np.ones(len(prop.mesh.vertices))])
     spans = [np.ptp(points @ m.T, axis=0)[[0, 2]] @ (1, 1) for m in (wide, narrow)]
@@ -96,8 +96,18 @@ def test_a_curtain_is_pushed_aside_not_away():
     assert (wide[:, 3] == narrow[:, 3]).all()
 
 
+def test_a_curtain_at_home_is_sometimes_across_and_sometimes_aside():
+    rail, shares = placed(0, 0, 0, 0.3), []
+    for seed in range(40):
+        prop = curtain(Paint(np.random.default_rng(seed)), 1.0, 2.0, rail, 0.3)
+        shares.append(float(np.hypot(*prop.home[[0, 2], 0])))
+        assert np.hypot(*curtain_matrix(prop, 1.0)[[0, 2], 0]) == pytest.approx(1.0)
+    assert 0.1 < np.mean(np.isclose(shares, 1.0)) < 0.6
+    assert min(shares) < 0.4
+
+
 def test_patterns_of_a_prop_are_on_its_vertices():
     rng = np.random.default_rng(3)
-    drawn = [curtain(Paint(rng), 1.5, 2.0, placed(0, 0, 0, 0)).mesh.albedo for _ in range(12)]
+    drawn = [curtain(Paint(rng), 1.5, 2.0, placed(0, 0, 0, 0), 1.0).mesh.albedo for _ in range(12)]
     assert sum(np.ptp(albedo) > 0.1 * albedo.mean() for albedo in drawn) >= 4
     assert Pattern.PLAIN == 0
