@@ -22,7 +22,7 @@ def found_in_host_memory(machine: Machine) -> list[int]:
     keys = [os.urandom(32)]
     for _ in range(RELEASES):
         keys.append(bytes(ratchet(keys[-1], K)[0]))
-    command = [sys.executable, HERE / "key_child.py", machine.kernels, machine.own_kernels]
+    command = [sys.executable, HERE / "key_child.py", machine.kernels, machine.engine]
     with subprocess.Popen(
         [*command, str(RELEASES)],
         stdin=subprocess.PIPE,

@@ -20,7 +20,7 @@ class Machine:
 
     environment: Mapping[str, str]
     kernels: Path
-    own_kernels: Path
+    engine: Path  # tests.cu, which has more than that in it
 
     def run(self, cases: str, *options: str, prefix: Sequence[str] = ()) -> str:
         """All cases of a file must pass; the last line that pytest writes."""
@@ -29,7 +29,7 @@ class Machine:
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             *("-o", "python_functions=case_*", "-o", "timeout=600", str(HERE / cases)),
             f"--kernels={self.kernels}",
-            f"--own-kernels={self.own_kernels}",
+            f"--own-kernels={self.engine}",
             *options,
         ]
         done = subprocess.run(
