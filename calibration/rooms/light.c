@@ -141,32 +141,49 @@ static float hidden(const Blob *blob, const float *position, const float *normal
   return least(0.55f, 1.2f * facing * blob->radius * shape / (spread * spread));
 }
 
+static int is_around(const Crowd *crowd, int32_t person, const float *position)
+{
+  const Blob *around = crowd->around + person;
+  float away[3];
+
+  difference(around->centre, position, away);
+  return dot(away, away) < around->radius * around->radius;
+}
+
 static float openness(const Crowd *crowd, const float *position, const float *normal)
 {
   float open = 1;
 
-  for (int32_t p = 0; p < crowd->people; p++) {
-    const Blob *around = crowd->around + p;
-    float away[3];
-
-    difference(around->centre, position, away);
-    if (!(dot(away, away) < around->radius * around->radius))
-      continue;
-    for (int b = 0; b < BLOBS; b++)
-      open *= 1 - hidden(crowd->blobs + (size_t)p * BLOBS + b, position, normal);
-  }
+  for (int32_t p = 0; p < crowd->people; p++)
+    if (is_around(crowd, p, position))
+      for (int b = 0; b < BLOBS; b++)
+        open *= 1 - hidden(crowd->blobs + (size_t)p * BLOBS + b, position, normal);
   return open;
 }
 
-static float ambient(const Scene *scene, const float *position, const float *normal)
+static float ambient(const Scene *scene, const float *normal)
 {
-  float up = 0.5f + 0.5f * normal[1];
-
-  return (scene->ground + (scene->sky - scene->ground) * up) *
-         openness(&scene->crowd, position, normal);
+  return scene->ground + (scene->sky - scene->ground) * (0.5f + 0.5f * normal[1]);
 }
 
 static float dimmed(const Lamp *lamp, float share) { return 1 - lamp->shadow + lamp->shadow * share; }
+
+/* What there is of everybody's doing in pixel i of the standing room: shade, or less ambient light. */
+static int is_touched(const Scene *scene, size_t i)
+{
+  const float *position = scene->still.position + 3 * i;
+
+  for (int32_t p = 0; p < scene->crowd.people; p++)
+    if (is_around(&scene->crowd, p, position))
+      return 1;
+  for (int32_t l = 0; l < scene->lamps; l++) {
+    const int16_t *at = scene->baked.spot + 2 * ((size_t)l * (size_t)scene->pixels + i);
+
+    if (at[0] >= 0 && is_covered(scene->lamp + l, at))
+      return 1;
+  }
+  return 0;
+}
 
 /* Of one lamp on pixel i of the standing room. */
 static float on_room(const Scene *scene, int32_t l, size_t i)
@@ -197,19 +214,42 @@ static float on_mover(const Lamp *lamp, const float *position, const float *norm
   return light * dimmed(lamp, share);
 }
 
-void rooms_shade(const Scene *scene, const float *gains, float *radiance)
+static float touched(const Scene *scene, const float *gains, size_t i)
 {
-  for (size_t i = 0; i < (size_t)scene->pixels; i++) {
-    int moves = scene->moving.who[i] != 0;
-    const Points *points = moves ? &scene->moving : &scene->still;
-    const float *position = points->position + 3 * i, *normal = points->normal + 3 * i;
-    float light = gains[scene->lamps] * ambient(scene, position, normal);
+  int moves = scene->moving.who[i] != 0;
+  const Points *points = moves ? &scene->moving : &scene->still;
+  const float *position = points->position + 3 * i, *normal = points->normal + 3 * i;
+  float light = gains[scene->lamps] * ambient(scene, normal) *
+                openness(&scene->crowd, position, normal);
 
-    for (int32_t l = 0; l < scene->lamps; l++)
-      light += gains[l] * (moves ? on_mover(scene->lamp + l, position, normal) : on_room(scene, l, i));
-    light *= points->albedo[i];
-    if (!moves)
-      light += gains[scene->lamps + 1] * scene->emission[i];
-    radiance[i] = most(light, 0) * (scene->who[i] ? 1 : scene->tint[i]);
+  for (int32_t l = 0; l < scene->lamps; l++)
+    light += gains[l] * (moves ? on_mover(scene->lamp + l, position, normal) : on_room(scene, l, i));
+  light *= points->albedo[i];
+  if (!moves)
+    light += gains[scene->lamps + 1] * scene->emission[i];
+  return most(light, 0) * (scene->who[i] ? 1 : scene->tint[i]);
+}
+
+void rooms_light(const Scene *scene, const float *gains, float *empty)
+{
+  size_t pixels = (size_t)scene->pixels;
+
+  for (size_t i = 0; i < pixels; i++)
+    empty[i] = gains[scene->lamps] * ambient(scene, scene->still.normal + 3 * i);
+  for (int32_t l = 0; l < scene->lamps; l++) {
+    const float *direct_light = scene->baked.direct + (size_t)l * pixels;
+    const float *lit = scene->baked.lit + (size_t)l * pixels;
+
+    for (size_t i = 0; i < pixels; i++)
+      empty[i] += gains[l] * (direct_light[i] * dimmed(scene->lamp + l, lit[i]));
   }
+  for (size_t i = 0; i < pixels; i++)
+    empty[i] = most(empty[i] * scene->still.albedo[i] + gains[scene->lamps + 1] * scene->emission[i], 0) *
+               scene->tint[i];
+}
+
+void rooms_shade(const Scene *scene, const float *gains, const float *empty, float *radiance)
+{
+  for (size_t i = 0; i < (size_t)scene->pixels; i++)
+    radiance[i] = scene->moving.who[i] || is_touched(scene, i) ? touched(scene, gains, i) : empty[i];
 }

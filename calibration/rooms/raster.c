@@ -117,14 +117,16 @@ static int32_t first_pixel(float edge, int32_t count)
 
 static void fill(const Target *target, Seen a, Seen b, Seen c, int32_t id)
 {
+  int32_t x0 = first_pixel(least(a.x, least(b.x, c.x)), target->width);
+  int32_t x1 = first_pixel(most(a.x, most(b.x, c.x)), target->width), y0, y1;
   float area = (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x), part;
-  float left = least(a.x, least(b.x, c.x)), right = most(a.x, most(b.x, c.x));
-  float top = least(a.y, least(b.y, c.y)), bottom = most(a.y, most(b.y, c.y));
-  int32_t x0 = first_pixel(left, target->width), x1 = first_pixel(right, target->width);
-  int32_t y0 = first_pixel(top, target->height), y1 = first_pixel(bottom, target->height);
   float u_x, u_y, w_x, w_y, z_x, z_y;
 
-  if (x0 >= x1 || y0 >= y1 || !(area > 1e-9f || area < -1e-9f))
+  if (x0 >= x1 || !(area > 1e-9f || area < -1e-9f))
+    return;
+  y0 = first_pixel(least(a.y, least(b.y, c.y)), target->height);
+  y1 = first_pixel(most(a.y, most(b.y, c.y)), target->height);
+  if (y0 >= y1)
     return;
   part = 1 / area;
   u_x = (c.y - a.y) * part; /* u is 1 at b, w is 1 at c, both are 0 at a */

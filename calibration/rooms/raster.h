@@ -117,7 +117,11 @@ void rooms_cover(const float *moving, uint8_t *cover);
 void rooms_bake(const Lamp *lamps, int32_t count, int32_t pixels, const Points *points,
                 const Baked *out);
 
-/* gains (L + 2): of each lamp, of the ambient light, of what shines by itself -> radiance (P,). */
-void rooms_shade(const Scene *scene, const float *gains, float *radiance);
+/* gains (L + 2): of each lamp, of the ambient light, of what shines by itself -> the room with nobody
+ * in it, empty (P,). */
+void rooms_light(const Scene *scene, const float *gains, float *empty);
+
+/* With those who are there now, radiance (P,): what they do not touch is copied from `empty`. */
+void rooms_shade(const Scene *scene, const float *gains, const float *empty, float *radiance);
 
 #endif

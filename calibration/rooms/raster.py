@@ -140,7 +140,8 @@ def library() -> ctypes.CDLL:
         "rooms_points": [view, mesh, Count, ctypes.c_uint8, Address, Address, Address, points],
         "rooms_cover": [Address, Address],
         "rooms_bake": [Address, Count, Count, points, ctypes.POINTER(Baked)],
-        "rooms_shade": [ctypes.POINTER(Scene), Address, Address],
+        "rooms_light": [ctypes.POINTER(Scene), Address, Address],
+        "rooms_shade": [ctypes.POINTER(Scene), Address, Address, Address],
     }
     for name, arguments in signatures.items():
         getattr(loaded, name).argtypes = arguments

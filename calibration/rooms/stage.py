@@ -193,7 +193,7 @@ class Shot:
         self._tint = np.ones(PIXELS, np.float32)
         self._emission = np.zeros(PIXELS, np.float32)
         self._who = np.zeros(PIXELS, np.uint8)
-        self._radiance = np.zeros(PIXELS, np.float32)
+        self._empty, self._radiance = (np.zeros(PIXELS, np.float32) for _ in range(2))
         self._window.bake(self._still.points)
         material = _material(stage.surface, self._window.faces)
         self._mirrored = self._look_into_mirrors(camera, material)
@@ -212,7 +212,10 @@ class Shot:
             where = raster.address(gains, np.float32, len(self._stage.lamps) + 2)
             self._draw_movers()
             self._stage.troupe.fill_crowd(self._scene.crowd)
-            raster.library().rooms_shade(self._scene, where, self._radiance.ctypes.data)
+            native, empty = raster.library(), self._empty.ctypes.data
+            if self._shown is None or self._shown[1] != key[1]:
+                native.rooms_light(self._scene, where, empty)
+            native.rooms_shade(self._scene, where, empty, self._radiance.ctypes.data)
             self._shown = key
         return self._radiance.reshape(HEIGHT, WIDTH), self._who.reshape(HEIGHT, WIDTH)
 

@@ -104,7 +104,8 @@ static size_t draw(const float *lens)
   {
     Scene scene = {PIXELS, 2, lamps, still, emission, tint, baked, moving, who,
                    {2, around, blobs}, number(), number()};
-    rooms_shade(&scene, gains, radiance);
+    rooms_light(&scene, gains, emission);
+    rooms_shade(&scene, gains, emission, radiance);
   }
   for (int i = 0; i < PIXELS; i++)
     drawn += ids[i] >= 0;
