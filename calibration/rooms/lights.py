@@ -25,7 +25,7 @@ AMBIENT = (0.04, 0.2)  # of a lamp's power near it: a dim bulb's corners to a wh
 SUN_OUT_M = 2.8  # before what is seen outdoors
 SKY_IN_M = 0.25
 NIGHT_WINDOW = 0.02
-DARK = 0.02  # no room is black
+DARK = 0.12  # no room is black: somebody in it must be seen if the truth says he is
 BOUNCED = 1.5  # ambient light of full daylight, to that of the lamps
 MOODS = {"day": 0.35, "day with lamps": 0.3, "evening": 0.35}
 

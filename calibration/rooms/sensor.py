@@ -22,7 +22,7 @@ Grey = npt.NDArray[np.uint8]
 
 WHITE = 1.0  # exposed light at which a pixel saturates
 METER = 8  # the meter sees means of METER x METER pixels
-GAINS = (0.05, 60.0)  # of the exposure
+GAINS = (0.05, 30.0)  # of the exposure
 FLARE_SIZE = (WIDTH // 8, HEIGHT // 8)
 SECOND = 10  # frames
 NOISE_SPARE = 96  # rows and columns of noise beyond a frame
@@ -65,7 +65,7 @@ def draw(rng: np.random.Generator, *, infrared: bool) -> Habits:
         glare=float(rng.uniform(0, 0.06 if good else 0.2)),
         gamma=float(rng.uniform(1.7, 2.5)),
         black=float(rng.uniform(0, 0.04)),
-        contrast=float(rng.uniform(0.4, 2.2)),
+        contrast=float(rng.uniform(0.3, 1.5)),
         read_noise=float(rng.uniform(0.0003, 0.0015 if good else 0.006)) * (2 if infrared else 1),
         shot_noise=float(rng.uniform(0.003, 0.012 if good else 0.03)),
         trail=float(rng.choice((0.0, rng.uniform(0.3, 0.8)))),
