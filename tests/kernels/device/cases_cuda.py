@@ -3,9 +3,11 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+from ctypes import byref, c_size_t, c_uint64
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ import pytest
 from kernels.cuda import Device, _pycuda
 from kernels.errors import AcceleratorError, ReleaseError
 from kernels.graph import Graph, Marks
-from kernels.libcuda import _SIGNATURES
+from kernels.libcuda import _SIGNATURES, libcuda
 from kernels.profile import time_nothing
+from tests.kernels.device.engine import PLANES_BYTES, Engine
 
 OUT_OF_MEMORY, UNKNOWN, ILLEGAL_ADDRESS = 2, 999, 700
 # Clean-up, whose failure PyCUDA or we only write down: the end of the context does it as well.
@@ -240,6 +243,63 @@ def case_marks_tell_the_time_between_them(device):
     assert (marks.elapsed_s() > 0).all()
     graph.close()
     marks.close()
+
+
+# ---- what the CPU's driver notices: the control of all cases that end without a problem ---------
+
+
+def case_a_kernel_that_writes_out_of_bounds_is_noticed(control, own_kernels):
+    with Device() as device:
+        engine = Engine(device, own_kernels, dim=10)
+        planes, workspace = (device.allocate(PLANES_BYTES) for _ in range(2))
+        short = device.allocate(4 * 9)
+        engine.enqueue(device.stream, planes.pointer, short.pointer, workspace.pointer)
+        device.synchronise()
+    assert control.problems() == ["engine wrote out of the bounds of 36 bytes"]
+    control.reset()
+
+
+def case_memory_that_is_used_after_it_is_freed_stops_the_process(control, own_kernels):
+    script = f"""
+from pathlib import Path
+from kernels.cuda import Device
+from tests.kernels.device.engine import PLANES_BYTES, Engine
+device = Device()
+engine = Engine(device, Path({str(own_kernels)!r}), dim=10)
+buffers = [device.allocate(PLANES_BYTES) for _ in range(3)]
+device.free(buffers[FREED]) if FREED < 3 else None
+engine.enqueue(device.stream, *(buffer.pointer for buffer in buffers))
+device.synchronise()
+device.close()
+"""
+    ends = []
+    for freed in range(4):
+        command = [sys.executable, "-c", script.replace("FREED", str(freed))]
+        ends.append(subprocess.run(command, capture_output=True, check=False).returncode)
+    assert ends == [-signal.SIGSEGV] * 3 + [0]
+
+
+def case_a_recorded_copy_of_pageable_memory_is_noticed(control):
+    with Device() as device:
+        buffer, pageable = device.allocate(9), np.zeros(9, np.uint8)
+        Graph(device, lambda: device.copy_in(buffer, pageable)).close()
+        Graph(device, lambda: device.copy_out(pageable, buffer)).close()
+    assert control.problems() == [
+        "a copy from pageable memory is recorded",
+        "a copy to pageable memory is recorded",
+    ]
+    control.reset()
+
+
+def case_what_is_not_given_back_is_noticed(control):
+    with Device() as device:
+        libcuda().cuMemAlloc_v2(byref(c_uint64()), c_size_t(100))
+        Marks(device, 2)
+    assert control.problems() == [
+        "a context ends with 1 pieces of its memory in use",
+        "a context ends with 2 of events",
+    ]
+    control.reset()
 
 
 # ---- failures -----------------------------------------------------------------------------------
