@@ -191,7 +191,8 @@ kernels() {
   Install the CUDA toolkit (https://developer.nvidia.com/cuda-downloads; on a Jetson: apt-get
   install nvidia-jetpack) and run this again."
   root=$(cuda_root "$nvcc")
-  [[ -f $fatbin ]] && stamp_fits kernels kernels/*.cu "$root/bin/ptxas" && return
+  [[ -f $fatbin ]] && stamp_fits kernels kernels/*.cu "$root/bin/ptxas" \
+    && say "$fatbin is up to date" && return
   say "$fatbin"
   compile_kernels "$nvcc" "$fatbin.new" || die "the kernels do not compile; nothing is changed"
   mv "$fatbin.new" "$fatbin"
@@ -233,7 +234,7 @@ check() {
   "$VENV/bin/lint-imports" --no-logo
   check_shell
   say "lines that an auditor of the device must read"
-  find wire kernels edge -name '*.py' -print0 -o -name '*.[ch]' -print0 | wc -l --files0-from=- | tail -1
+  find wire kernels edge -name '*.py' -print0 -o -name '*.[ch]' -print0 -o -name '*.cu' -print0 | wc -l --files0-from=- | tail -1
 }
 
 check_shell() {

@@ -102,7 +102,7 @@ def test_help_names_every_verb_and_an_unknown_one_is_an_error():
     text = subprocess.run(
         [ROOT / "build.sh", "help"], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    for verb in ("demo", "test", "setup", "check", "clean", "help"):
+    for verb in ("demo", "test", "setup", "kernels", "check", "clean", "help"):
         assert f"\n  {verb} " in text
     wrong = subprocess.run(
         [ROOT / "build.sh", "tset"], capture_output=True, text=True, timeout=60, check=False
