@@ -62,14 +62,11 @@ def place(
     raise NoFit(f"{len(found)} of {number} cameras would see what happens")
 
 
-def seen(stage: Glances, camera: Camera, joints: Floats) -> npt.NDArray[np.bool_]:
-    """Which joints (..., 3) are in the picture with nothing of the room before them."""
-    return _visible(stage.glance(camera), camera, joints)
+def seen(depth: npt.NDArray[np.float32], camera: Camera, joints: Floats) -> npt.NDArray[np.bool_]:
+    """Which joints (..., 3) are in the picture, nothing of the room before them.
 
-
-def _visible(
-    depth: npt.NDArray[np.float32], camera: Camera, joints: Floats
-) -> npt.NDArray[np.bool_]:
+    depth (H, W) of any size: what `camera` glances.
+    """
     rows, columns = depth.shape
     x, y, away = np.moveaxis(project(camera, joints), -1, 0)
     inside = (away > 0) & (x >= 0) & (x < WIDTH) & (y >= 0) & (y < HEIGHT)
@@ -85,7 +82,7 @@ def _good(stage: Glances, camera: Camera, joints: Floats, important: npt.NDArray
     if not important.any():
         return True
     who = joints[important]  # (M, 16, 3)
-    if _visible(depth, camera, who).mean() < SEEN:
+    if seen(depth, camera, who).mean() < SEEN:
         return False
     points = project(camera, who)
     spans = np.ptp(points[..., :2], axis=1) / (WIDTH, HEIGHT)

@@ -80,11 +80,15 @@ def boxes(b: Builder, paint: Paint) -> None:
 def heap(b: Builder, paint: Paint) -> None:
     """Clothes or bedding on the floor: no obstacle, one steps over it."""
     rng = paint.rng
-    u, v = np.meshgrid(np.linspace(-1, 1, 8), np.linspace(-1, 1, 8))
-    dome = (1 - u * u).clip(0) * (1 - v * v).clip(0)
-    y = dome * rng.uniform(0.05, 0.2) * rng.uniform(0.3, 1.3, u.shape)
-    size = rng.uniform(0.15, 0.4, 2)
-    b.grid(np.stack([u * size[0], y + 0.004, -v * size[1]], axis=-1), paint.cloth())
+    share, angle = np.meshgrid(np.linspace(1, 0, 6), np.linspace(0, 2 * math.pi, 13), indexing="ij")
+    reach = rng.uniform(0.5, 1.1, 13)
+    reach[-1] = reach[0]
+    radius = share * reach * (0.85 + 0.3 * rng.random(share.shape[:1])[:, None])
+    height = rng.uniform(0.06, 0.2) * (1 - share**2) * rng.uniform(0.3, 1.2, share.shape)
+    height[:, -1] = height[:, 0]
+    wide, deep = rng.uniform(0.15, 0.38, 2)
+    x, z = wide * radius * np.sin(angle), deep * radius * np.cos(angle)
+    b.grid(np.stack([x, height + 0.004, z], axis=-1), paint.cloth(0.03, 0.6))
 
 
 def rug(b: Builder, paint: Paint, width: float, depth: float) -> None:

@@ -41,7 +41,7 @@ def test_cameras_see_who_matters(number):
     for camera in placed:
         assert (np.abs(camera.position[[0, 2]]) < np.array(room.size[:2]) / 2).all()
         assert 0 < camera.position[1] < room.size[2]
-        assert cameras.seen(stage, camera, joints).mean() >= cameras.SEEN
+        assert cameras.seen(stage.glance(camera), camera, joints).mean() >= cameras.SEEN
         image = project(camera, joints)[0, 0]
         assert np.ptp(image[:, :2], axis=0).max() > cameras.TALL * HEIGHT / 2
 
@@ -51,16 +51,16 @@ def test_a_wall_hides_what_is_behind_it():
     camera = look_at((0.0, 1.5, 1.9), (0.0, 1.0, -1.0), 1.6)
     behind, before = person(0.0, -0.8), person(0.0, 0.8, 1.2)
     stage = tiny_stage(surface=box_room(4.0, 4.0, 2.6, screen))
-    assert cameras.seen(stage, camera, behind).mean() < 0.1
-    assert cameras.seen(stage, camera, before).mean() > 0.6
-    assert cameras.seen(tiny_stage(), camera, behind).all()
+    assert cameras.seen(stage.glance(camera), camera, behind).mean() < 0.1
+    assert cameras.seen(stage.glance(camera), camera, before).mean() > 0.6
+    assert cameras.seen(tiny_stage().glance(camera), camera, behind).all()
 
 
 def test_nobody_behind_the_camera_or_beside_the_picture_is_seen():
     camera = look_at((0.0, 1.5, 0.0), (0.0, 1.0, -1.0), 1.0)
-    assert not cameras.seen(Empty(), camera, person(0.0, 1.5)).any()
-    assert not cameras.seen(Empty(), camera, person(3.0, -0.5)).any()
-    assert cameras.seen(Empty(), camera, person(0.0, -3.0, 1.2)).all()
+    assert not cameras.seen(Empty().glance(camera), camera, person(0.0, 1.5)).any()
+    assert not cameras.seen(Empty().glance(camera), camera, person(3.0, -0.5)).any()
+    assert cameras.seen(Empty().glance(camera), camera, person(0.0, -3.0, 1.2)).all()
 
 
 def test_who_cannot_be_seen_is_no_fit():
