@@ -10,6 +10,9 @@ import pytest
 
 from calibration.broker import Broker
 from tests.kernels.host.driver.build import build, missing
+from tests.machines import cpu_machine, gpu_machine
+
+__all__ = ["cpu_machine", "gpu_machine"]  # beside the fixtures below
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = pytest.StashKey[int]()  # tests that need a GPU

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machines with a GPU: the one that every computer has, and a real one."""
+"""Machines with a GPU, as fixtures: the one that every computer has, and a real one."""
 
 import os
 import subprocess
