@@ -28,11 +28,13 @@ TIMESTEP_S = 0.004
 SUBSTEPS = 5  # of a track step, between which tone and pushes may change
 SUBSTEP_S = STEP_S / SUBSTEPS
 FASTEST = 12.0  # m/s and rad/s that a body may bring along from its track
+CARRIED = 0.8  # of the weight of somebody who holds himself up, by the strings
 WILD = 60.0  # m/s or rad/s: the simulation has blown up
 
 FLOOR = 0  # the geom that is made first
 PELVIS, SPINE, CHEST, HEAD = (BONES.index(n) for n in ("pelvis", "spine", "chest", "head"))
 TRUNK = (PELVIS, SPINE, CHEST, HEAD)
+UPRIGHT = (PELVIS, SPINE, CHEST)  # what strings keep upright, each with little damping
 HANDS = (BONES.index("hand_l"), BONES.index("hand_r"))
 FEET = (BONES.index("foot_l"), BONES.index("foot_r"))
 CALVES = (BONES.index("calf_l"), BONES.index("calf_r"))
@@ -194,16 +196,18 @@ class Ragdoll:
         body, at = doll.bodies[PELVIS], doll.speed.start
         pull = 260.0 * (root - data.xpos[body]) - 32.0 * data.qvel[at : at + 3]
         limit = 14.0 * doll.weight_kg
-        data.xfrc_applied[body, :3] += strength * np.clip(pull * doll.weight_kg / 8, -limit, limit)
-        error = rotation.multiply(up, rotation.inverse(np.array(data.xquat[body])))
-        error = error * np.sign(error[0] or 1.0)
-        swing = 2600.0 * error[1:] - 150.0 * self._turning(doll)
-        data.xfrc_applied[body, 3:] += strength * np.clip(swing, -600, 600) * doll.weight_kg / 70
-
-    def _turning(self, doll: Doll) -> Array:
-        at = doll.speed.start + 3
-        local = np.array(self._data.qvel[at : at + 3])
-        return np.asarray(rotation.rotate(np.array(self._data.xquat[doll.bodies[0]]), local))
+        pull = np.clip(pull * doll.weight_kg / 8, -limit, limit)
+        pull[1] += CARRIED * 9.81 * doll.weight_kg
+        data.xfrc_applied[body, :3] += strength * pull
+        velocity = np.zeros(6)
+        for bone in UPRIGHT:
+            body = doll.bodies[bone]
+            kind = mujoco.mjtObj.mjOBJ_BODY
+            mujoco.mj_objectVelocity(self._model, data, kind, body, velocity, 0)
+            error = rotation.multiply(up, rotation.inverse(np.array(data.xquat[body])))
+            error = error[1:] * np.sign(error[0] or 1.0)
+            swing = np.clip(900.0 * error - 11.0 * velocity[:3], -260, 260)
+            data.xfrc_applied[body, 3:] += strength * swing * doll.weight_kg / 70
 
     def step(self, count: int = 1) -> None:
         """Go on by `count` SUBSTEP_S and let go of pushes and strings; NoFit if it blew up."""

@@ -26,7 +26,7 @@ Generator = np.random.Generator
 
 LONGEST_S = 60.0
 SHORTEST_S = 3.0
-BEGINS_EMPTY = 0.33
+BEGINS_EMPTY = 0.42
 KEPT_WHOLE = 0.15  # of moments
 TRIES = 4  # at one act before another is drawn
 
@@ -36,21 +36,21 @@ DAILY: dict[str, tuple[float, Callable[[Actor, float], None]]] = {
     "stand_still": (0.6, acts.stand_still),
     "wander": (0.9, acts.wander),
     "run": (0.4, acts.run),
-    "bend": (1.0, acts.bend),
+    "bend": (1.5, acts.bend),
     "squat": (0.9, acts.squat),
-    "tie_shoes": (0.7, acts.tie_shoes),
+    "tie_shoes": (1.0, acts.tie_shoes),
     "wash": (0.8, acts.wash),
     "clean": (0.8, acts.clean),
     "handle": (0.6, acts.handle),
     "dress": (0.7, acts.dress),
     "read": (0.5, acts.read),
     "exercise": (0.6, acts.exercise),
-    "sit": (2.6, resting.sit),
+    "sit": (2.8, resting.sit),
     "bed": (1.5, resting.rest_on_bed),
     "sit_on_floor": (0.7, resting.sit_on_floor),
-    "lie_on_floor": (0.9, resting.lie_on_floor),
+    "lie_on_floor": (1.1, resting.lie_on_floor),
     "play": (0.7, resting.play),
-    "crawl": (0.6, resting.crawl),
+    "crawl": (0.9, resting.crawl),
 }
 
 
@@ -96,7 +96,7 @@ def begin(actor: Actor, *, empty: bool) -> None:
     """Come in after a while, or be there: standing, sitting, in bed."""
     if empty:
         door = acts.exits(actor)
-        acts.enter(actor, int(actor.rng.choice(door)), float(actor.rng.uniform(2, 6)))
+        acts.enter(actor, int(actor.rng.choice(door)), float(actor.rng.uniform(1.5, 5)))
         return
     room, choice = actor.setting.room, actor.rng.random()
     if choice < 0.3 and room.seats:
@@ -157,9 +157,9 @@ def daily(cast: Cast) -> Played:
 
 def long_still(cast: Cast) -> Played:
     """Sitting, lying on purpose or standing for most of a minute."""
-    actor, seconds = cast.someone(), float(cast.rng.uniform(15, 45))
+    actor, seconds = cast.someone(), float(cast.rng.uniform(14, 40))
     choice, room = cast.rng.random(), actor.setting.room
-    begin(actor, empty=cast.rng.random() < 0.2)
+    begin(actor, empty=cast.rng.random() < BEGINS_EMPTY)
     if choice < 0.55 and (room.seats or room.beds):
         seated = room.seats and (not room.beds or cast.rng.random() < 0.7)
         place = (
@@ -177,6 +177,27 @@ def long_still(cast: Cast) -> Played:
     else:
         resting.lie_on_floor(actor, seconds)
     return replace(cast.played(), whole=True)
+
+
+def up_and_down(cast: Cast) -> Played:
+    """Sits down and stands up again and again, drops onto a bed: what looks most like a fall."""
+    actor, rng = cast.someone(), cast.rng
+    begin(actor, empty=rng.random() < BEGINS_EMPTY)
+    bed = None
+    if actor.setting.room.beds and rng.random() < 0.5:
+        bed = resting.choose_bed(actor)
+    place = resting.choose_seat(actor) if bed is None else resting.bedside(actor, bed)
+    for _ in range(int(rng.integers(1, 4))):
+        resting.sit_down(actor, place)
+        resting.stay_seated(actor, place, float(rng.uniform(0.5, 8)))
+        if bed is not None and rng.random() < 0.6:
+            resting.lie_down(actor, bed)
+            resting.stay_lying(actor, bed, float(rng.uniform(1, 9)))
+            resting.rise_from_bed(actor, place)
+        elif rng.random() < 0.8:
+            resting.stand_up(actor, place)
+            acts.stand_still(actor, float(rng.uniform(0.3, 2)))
+    return cast.played()
 
 
 def empty_room(cast: Cast) -> Played:
@@ -260,9 +281,7 @@ def a_fight(cast: Cast) -> Played:
     rng = cast.rng
     number = 3 if rng.random() < 0.15 else 2
     actors = [cast.someone() for _ in range(number)]
-    for k, actor in enumerate(actors):
-        begin(actor, empty=rng.random() < (0.3 if k else 0.1))
-    meetings.wait(actors)
+    _all_begin(actors, rng)
     events = meetings.fight(actors, rng, float(rng.uniform(3, 12)))
     fallen = any(event.kind == "fall" for event in events)
     for actor in actors:
@@ -279,13 +298,19 @@ def a_fight(cast: Cast) -> Played:
     return replace(played, events=tuple(ended))
 
 
+def _all_begin(actors: Sequence[Actor], rng: Generator) -> None:
+    """All come in one after another, or all are there, or some of each."""
+    nobody, mixed = rng.random() < BEGINS_EMPTY, rng.random() < 0.3
+    for actor in actors:
+        begin(actor, empty=(rng.random() < 0.5) if mixed else nobody)
+    meetings.wait(actors)
+
+
 def a_meeting(cast: Cast) -> Played:
     """Two or three who talk, embrace, shake hands; friendly contact that is no fight."""
     rng = cast.rng
     actors = [cast.someone() for _ in range(3 if rng.random() < 0.25 else 2)]
-    for actor in actors:
-        begin(actor, empty=rng.random() < 0.3)
-    meetings.wait(actors)
+    _all_begin(actors, rng)
     meetings.gather(actors, float(rng.uniform(0.7, 1.2)))
     until = actors[0].seconds + length(rng, 8)
     while actors[0].seconds < until:
@@ -337,10 +362,11 @@ def children_play(cast: Cast) -> Played:
 
 # name: (weight, people at most, what happens)
 SCRIPTS: dict[str, tuple[float, int, Callable[[Cast], Played]]] = {
-    "daily": (0.33, 1, daily),
+    "daily": (0.3, 1, daily),
     "long_still": (0.1, 1, long_still),
+    "up_and_down": (0.1, 1, up_and_down),
     "empty": (0.04, 1, empty_room),
-    "fall": (0.2, 2, a_fall),
+    "fall": (0.19, 2, a_fall),
     "seen_fall": (0.05, 2, a_seen_fall),
     "fight": (0.11, 3, a_fight),
     "meeting": (0.08, 3, a_meeting),
@@ -396,7 +422,7 @@ def window(played: Played, rng: Generator) -> tuple[int, int]:
     empty = all(actor.track().posture[0] == Posture.ABSENT for actor in played.actors)
     if played.events:
         first = min(event.onset for event in played.events)
-        start = 0 if empty and first < 12 * RATE_HZ else first - _draw_steps(rng, 1.0, 7.0)
+        start = 0 if empty and first < 17 * RATE_HZ else first - _draw_steps(rng, 1.0, 7.0)
         last = max(event.impact or event.end for event in played.events)
         stop = steps if rng.random() < KEPT_WHOLE else last + _draw_steps(rng, 3.0, 14.0)
         return max(0, start), min(steps, stop)

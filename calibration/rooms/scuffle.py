@@ -51,7 +51,8 @@ class Fighter:
     until: float = 0.0
     phase: float = 0.0
     side: str = "r"
-    footing: float = 1.0  # strength of his strings
+    grit: float = 1.0  # how well he keeps his balance at best
+    footing: float = 1.0  # how well now: the strength of his strings
     stride: float = 0.0
     circling: float = 0.0
     lean: float = 0.0
@@ -70,6 +71,7 @@ class Bout:
         self._fighters = [Fighter(actor, 1 if k != 1 else 0) for k, actor in enumerate(actors)]
         for k, actor in enumerate(actors):
             self._ragdoll.place(k, *actor.last_two())
+            self._fighters[k].grit = float(rng.uniform(0.4, 1.0))
 
     def fight(self, seconds: float) -> None:
         """For so long; the tracks of all grow."""
@@ -132,7 +134,7 @@ class Bout:
             if k in down:
                 continue
             fighter.phase += STEP_S
-            fighter.footing = min(1.0, fighter.footing + 0.12)
+            fighter.footing = min(fighter.grit, fighter.footing + 0.12)
             if seconds >= fighter.until:
                 self._choose(fighter, seconds)
             self._ragdoll.aim(k, self._pose(k, fighter))

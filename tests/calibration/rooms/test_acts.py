@@ -40,7 +40,8 @@ def check(track: Track) -> None:
     assert np.allclose(np.linalg.norm(turns, axis=-1), 1, atol=1e-3)
     low = track.body.skeleton.lowest(turns, root)
     here = track.posture != Posture.ABSENT
-    assert low[here].min() > -0.12
+    assert low[here].min() > -0.25  # a hand under a fallen body gives way a little
+    assert np.percentile(low[here], 10) > -0.15
     speed = np.linalg.norm(np.diff(root, axis=0), axis=1)[here[1:] & here[:-1]] * 10
     assert speed.max() < 7
 
