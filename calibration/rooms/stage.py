@@ -3,7 +3,8 @@
 
 What stands still is computed once: per lamp a shadow map, per camera which point each pixel sees,
 its albedo and each lamp's light on it. A frame then draws only who moves, and the shadows they
-throw. Light is one linear number per pixel; nothing here knows of exposure or noise.
+throw. Things that come to rest, a door or a chair, join what stands until they move again. Light is
+one linear number per pixel; nothing here knows of exposure or noise.
 
 L lamps. A pixel that sees a mirror shows what a camera behind the mirror would see; whoever is seen
 there only is no `who`.
@@ -23,14 +24,14 @@ from calibration.rooms.errors import RoomsError
 from calibration.rooms.mesh import Mesh, Surface
 from calibration.rooms.raster import BLOCKS, SHADOW
 from calibration.rooms.troupe import Troupe
-from calibration.rooms.view import HEIGHT, WIDTH, Camera, look_at, rays
+from calibration.rooms.view import HEIGHT, WIDTH, Camera, look_at
+from calibration.rooms.window import PIXELS, Pixels, Window
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I4 = NDArray[np.int32]
 U1 = NDArray[np.uint8]
 
-PIXELS = HEIGHT * WIDTH
 GLANCE_H, GLANCE_W = 32, 40
 MIRROR_KEEPS = 0.85
 MIRROR_PIXELS = 12  # a mirror of which less is seen is left blind
@@ -80,14 +81,20 @@ class Stage:
         self.troupe = Troupe(movers, len(surface.vertices), infrared=infrared)
         self.lamps = [_Shade(light, self) for light in lights]
         self.lamp_array = (raster.Lamp * len(self.lamps))(*(shade.lamp for shade in self.lamps))
-        self.version = 0
+        self.version = 0  # counts what can be seen to change
+        self.settled = 0  # counts changes of what is at rest
 
     def pose(self, matrices: Sequence[F4 | None]) -> None:
         """Where everybody is now, skinning matrices (B, 3, 4) each; None: not in the room.
 
         Moves of less than 2 mm since the last time that anybody moved are not shown.
         """
-        if self.troupe.pose(matrices):
+        moved, settled = self.troupe.pose(matrices)
+        if settled:
+            self.settled += 1
+            for shade in self.lamps:
+                shade.settle(self.troupe)
+        if moved or settled:
             self.version += 1
             for shade in self.lamps:
                 shade.follow(self.troupe)
@@ -95,14 +102,14 @@ class Stage:
     def glance(self, camera: Camera) -> F4:
         """(32, 40) metres of depth of the standing room; infinite where there is none."""
         depth = np.zeros((GLANCE_H, GLANCE_W), np.float32)
-        self.draw_room(raster.view_of(camera, GLANCE_W, GLANCE_H), None, depth, None)
+        self.draw_room(raster.view_of(camera, GLANCE_W, GLANCE_H), depth)
         with np.errstate(divide="ignore"):
             metres: F4 = np.reciprocal(depth)
         return metres
 
-    def draw_room(self, view: raster.View, limit: F4 | None, depth: F4, ids: I4 | None) -> None:
-        """The standing room alone."""
-        self.troupe.draw_geometry(view, self.room, 0, limit, depth, ids)
+    def draw_room(self, view: raster.View, depth: F4) -> None:
+        """The room alone, inverse depths."""
+        self.troupe.draw_geometry(view, self.room, 0, None, depth, None)
 
 
 class _Shade:
@@ -113,9 +120,10 @@ class _Shade:
             raise RoomsError(f"no such light: {light}")
         camera = look_at(light.position, light.target, light.spread_rad, aspect=1.0)
         self.view = raster.view_of(camera, SHADOW, SHADOW, LAMP_NEAREST_M)
-        self.still, self.moving = (np.zeros((SHADOW, SHADOW), np.float32) for _ in range(2))
+        self.bare, self.moving = (np.zeros((SHADOW, SHADOW), np.float32) for _ in range(2))
         self.cover = np.zeros((BLOCKS, BLOCKS), np.uint8)
-        stage.draw_room(self.view, None, self.still, None)
+        stage.draw_room(self.view, self.bare)
+        self.still = self.bare.copy()
         self.lamp = raster.Lamp(
             self.view,
             light.power,
@@ -126,60 +134,17 @@ class _Shade:
             self.cover.ctypes.data,
         )
 
+    def settle(self, troupe: Troupe) -> None:
+        np.copyto(self.still, self.bare)
+        for mover in troupe.at_rest():
+            troupe.draw(self.view, mover, None, self.still, None)
+
     def follow(self, troupe: Troupe) -> None:
         self.moving.fill(0)
         if self.lamp.shadow > 0:
-            for mover in troupe.present():
+            for mover in troupe.moving():
                 troupe.draw(self.view, mover, None, self.moving, None)
         raster.library().rooms_cover(self.moving.ctypes.data, self.cover.ctypes.data)
-
-
-class _Window:
-    """One view of the room: the camera's own, or that through a mirror."""
-
-    def __init__(self, stage: Stage, camera: Camera, limit: F4 | None = None) -> None:
-        self.stage, self.camera, self.limit = stage, camera, limit
-        self.view = raster.view_of(camera, WIDTH, HEIGHT)
-        self.rays = np.ascontiguousarray(rays(camera).reshape(-1, 3), np.float32)
-        self.still = np.zeros(PIXELS, np.float32)
-        self.faces = np.full(PIXELS, -1, np.int32)
-        stage.draw_room(self.view, limit, self.still, self.faces)
-        self.depth, self.ids = np.empty_like(self.still), np.empty_like(self.faces)
-
-    def bake(self, points: raster.Points) -> None:
-        """Position and normal of what stands still, where this window sees any."""
-        self._points(self.stage.room, 0, 0, self.faces, self.still, points)
-
-    def draw(self, points: raster.Points, taken: U1) -> None:
-        """Those who move, except where `taken` (P,) is not 0."""
-        troupe = self.stage.troupe
-        np.copyto(self.depth, self.still)
-        self.ids.fill(-1)
-        for mover in troupe.present():
-            troupe.draw(self.view, mover, self.limit, self.depth, self.ids)
-        self.ids[taken != 0] = -1
-        for mover in troupe.present():
-            self._points(mover.geometry, mover.first, mover.name, self.ids, self.depth, points)
-
-    def _points(
-        self,
-        mesh: raster.Geometry,
-        first: int,
-        name: int,
-        ids: I4,
-        depth: F4,
-        points: raster.Points,
-    ) -> None:
-        raster.library().rooms_points(
-            self.view,
-            mesh,
-            first,
-            name,
-            ids.ctypes.data,
-            depth.ctypes.data,
-            self.rays.ctypes.data,
-            points,
-        )
 
 
 class Shot:
@@ -187,18 +152,19 @@ class Shot:
 
     def __init__(self, stage: Stage, camera: Camera) -> None:
         self._stage = stage
-        self._window = _Window(stage, camera)
-        self._still = _Pixels()
-        self._moving = _Pixels()
-        self._tint = np.ones(PIXELS, np.float32)
-        self._emission = np.zeros(PIXELS, np.float32)
-        self._who = np.zeros(PIXELS, np.uint8)
+        self._window = Window(stage.room, stage.troupe, camera)
+        self._bare, self._still, self._moving = Pixels(), Pixels(), Pixels()
+        self._bare_tint = np.ones(PIXELS, np.float32)
+        self._bare_emission = np.zeros(PIXELS, np.float32)
+        self._tint, self._emission = np.empty_like(self._bare_tint), np.empty_like(self._bare_tint)
+        self._who, self._resting = (np.zeros(PIXELS, np.uint8) for _ in range(2))
         self._empty, self._radiance = (np.zeros(PIXELS, np.float32) for _ in range(2))
-        self._window.bake(self._still.points)
+        self._window.bake(self._bare.points)
         material = _material(stage.surface, self._window.faces)
         self._mirrored = self._look_into_mirrors(camera, material)
         self._paint(material)
         self._scene = self._light()
+        self._settled = -1
         self._shown: tuple[int, bytes] | None = None
 
     def draw(self, gains: F4) -> tuple[F4, U1]:
@@ -210,14 +176,36 @@ class Shot:
         key = self._stage.version, gains.tobytes()
         if key != self._shown:
             where = raster.address(gains, np.float32, len(self._stage.lamps) + 2)
+            settled = self._settle()
             self._draw_movers()
             self._stage.troupe.fill_crowd(self._scene.crowd)
             native, empty = raster.library(), self._empty.ctypes.data
-            if self._shown is None or self._shown[1] != key[1]:
+            if settled or self._shown is None or self._shown[1] != key[1]:
                 native.rooms_light(self._scene, where, empty)
             native.rooms_shade(self._scene, where, empty, self._radiance.ctypes.data)
             self._shown = key
         return self._radiance.reshape(HEIGHT, WIDTH), self._who.reshape(HEIGHT, WIDTH)
+
+    def _settle(self) -> bool:
+        """Put what is at rest now among what stands; whether there was anything to do."""
+        if self._settled == self._stage.settled:
+            return False
+        self._settled = self._stage.settled
+        self._still.copy_from(self._bare)
+        for window in self._mirrored:
+            window.settle(self._still.points)
+        reflected = self._still.who != 0
+        self._still.who.fill(0)
+        self._window.settle(self._still.points)
+        np.copyto(self._resting, self._still.who)
+        direct = self._resting != 0
+        np.copyto(self._tint, np.where(direct, np.float32(1), self._bare_tint))
+        np.copyto(self._emission, np.where(direct | reflected, np.float32(0), self._bare_emission))
+        scene = self._scene
+        raster.library().rooms_bake(
+            scene.lamp, scene.lamps, PIXELS, self._still.points, scene.baked
+        )
+        return True
 
     def _draw_movers(self) -> None:
         if self._shown is not None and self._shown[0] == self._stage.version:
@@ -225,11 +213,11 @@ class Shot:
         covered = self._moving.who
         covered.fill(0)
         self._window.draw(self._moving.points, covered)
-        np.copyto(self._who, covered)
+        np.copyto(self._who, np.where(covered != 0, covered, self._resting))
         for window in self._mirrored:
-            window.draw(self._moving.points, covered)
+            window.draw(self._moving.points, self._who)
 
-    def _look_into_mirrors(self, camera: Camera, material: I4) -> list[_Window]:
+    def _look_into_mirrors(self, camera: Camera, material: I4) -> list[Window]:
         """Replace the pixels of each mirror that is seen by what it shows, `material` too."""
         windows = []
         for mirror in self._stage.mirrors:
@@ -237,23 +225,23 @@ class Shot:
             image = _image(camera, mirror)
             if image is None or inside.sum() < MIRROR_PIXELS:
                 continue
-            limit = np.where(inside, self._window.still * np.float32(0.999), np.float32(0))
-            window = _Window(self._stage, image, limit)
-            window.bake(self._still.points)
+            limit = np.where(inside, self._window.bare * np.float32(0.999), np.float32(0))
+            window = Window(self._stage.room, self._stage.troupe, image, limit)
+            window.bake(self._bare.points)
             material[inside] = _material(self._stage.surface, window.faces)[inside]
             self._window.faces[inside] = window.faces[inside]
-            self._tint[inside] = MIRROR_KEEPS
+            self._bare_tint[inside] = MIRROR_KEEPS
             windows.append(window)
         return windows
 
     def _paint(self, material: I4) -> None:
         seen = np.nonzero(material >= 0)[0]
-        position, normal = self._still.position[seen], self._still.normal[seen]
+        position, normal = self._bare.position[seen], self._bare.normal[seen]
         eye = self._window.camera.position.astype(np.float32)
         distance = np.sqrt(np.sum((position - eye) ** 2, axis=1))
         albedo, emission = self._stage.reflectance(position, normal, material[seen], distance)
-        self._still.albedo[seen] = albedo
-        self._emission[seen] = emission
+        self._bare.albedo[seen] = albedo
+        self._bare_emission[seen] = emission
 
     def _light(self) -> raster.Scene:
         stage, count = self._stage, len(self._stage.lamps)
@@ -264,7 +252,6 @@ class Shot:
             *(part.ctypes.data for part in (self._direct, self._lit, self._inverse, self._spot))
         )
         lamps = ctypes.addressof(stage.lamp_array)
-        raster.library().rooms_bake(lamps, count, PIXELS, self._still.points, baked)
         return raster.Scene(
             PIXELS,
             count,
@@ -277,17 +264,6 @@ class Shot:
             self._who.ctypes.data,
             raster.Crowd(),
             *stage.ambient,
-        )
-
-
-class _Pixels:
-    """What is seen in each pixel, and the structure that points to it."""
-
-    def __init__(self) -> None:
-        self.position, self.normal = (np.zeros((PIXELS, 3), np.float32) for _ in range(2))
-        self.albedo, self.who = np.zeros(PIXELS, np.float32), np.zeros(PIXELS, np.uint8)
-        self.points = raster.Points(
-            *(a.ctypes.data for a in (self.position, self.normal, self.albedo, self.who))
         )
 
 

@@ -20,6 +20,7 @@ I4 = NDArray[np.int32]
 STILL_M = 0.002  # no part of anything has moved further: nothing has moved
 MOST_MOVERS = 255
 AROUND_M = 0.5  # beyond its limbs a person darkens nothing
+SETTLED = 8  # poses without a move: a thing is at rest
 BLOB_M = 0.13  # a limb's radius at most, for ambient light
 
 
@@ -35,6 +36,8 @@ class Mover:
         self.geometry = raster.geometry(self.points, self.normals, mesh.faces, self.albedo)
         self.boxes, self.centres, self.radii = _extents(mesh, self.bones)
         self.corners = np.full((self.bones, 8, 3), np.inf)
+        self.quiet = 0  # poses since it moved
+        self._told = b""
 
     @property
     def is_person(self) -> bool:
@@ -44,14 +47,19 @@ class Mover:
     def pose(self, matrices: F4 | None) -> bool:
         """Whether that changes the picture."""
         if matrices is None:
-            left, self.here = self.here, False
+            left, self.here, self.quiet = self.here, False, 0
             return left
+        self.quiet += 1
+        told = matrices.tobytes()
+        if self.here and told == self._told:
+            return False
+        self._told = told
         if matrices.ndim != 3 or len(matrices) < self.bones:
             raise RoomsError(f"mover {self.name - 1} has {self.bones} bones")
         corners = _placed(matrices[: self.bones], self.boxes)
         if self.here and float(np.abs(corners - self.corners).max()) < STILL_M:
             return False
-        self.here, self.corners = True, corners
+        self.here, self.quiet, self.corners = True, 0, corners
         self._skin(matrices)
         return True
 
@@ -89,22 +97,38 @@ class Troupe:
         self._around = np.zeros((MOST_PEOPLE, 4), np.float32)
         self._blobs = np.zeros((MOST_PEOPLE, BLOBS, 4), np.float32)
         self._people = 0
+        self._resting: tuple[int, ...] | None = None  # names; None before the first pose
 
-    def present(self) -> Iterator[Mover]:
-        """Those who are in the room."""
-        return (mover for mover in self._movers if mover.here)
+    def moving(self) -> Iterator[Mover]:
+        """Those in the room who are not at rest; people never are."""
+        resting = self._resting or ()
+        return (mover for mover in self._movers if mover.here and mover.name not in resting)
 
-    def pose(self, matrices: Sequence[F4 | None]) -> bool:
-        """Whether anything has changed."""
+    def at_rest(self) -> Iterator[Mover]:
+        """Things that have not been moved for a while, or never."""
+        return (self._movers[name - 1] for name in self._resting or ())
+
+    def pose(self, matrices: Sequence[F4 | None]) -> tuple[bool, bool]:
+        """Whether anything has moved, and whether what is at rest has changed."""
         if len(matrices) != len(self._movers):
             raise RoomsError(f"{len(self._movers)} movers need as many poses, not {len(matrices)}")
         moved = [mover.pose(pose) for mover, pose in zip(self._movers, matrices, strict=True)]
         if any(moved):
             self._gather()
-        return any(moved)
+        before, self._resting = (
+            self._resting,
+            tuple(
+                mover.name
+                for mover in self._movers
+                if mover.here
+                and not mover.is_person
+                and (self._resting is None or mover.quiet >= SETTLED)
+            ),
+        )
+        return any(moved), before != self._resting and (before, self._resting) != (None, ())
 
     def _gather(self) -> None:
-        people = [mover for mover in self.present() if mover.is_person]
+        people = [mover for mover in self._movers if mover.here and mover.is_person]
         self._people = len(people)
         for k, person in enumerate(people):
             centres = person.blobs[:, :3].astype(np.float64)

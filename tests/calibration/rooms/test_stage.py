@@ -140,6 +140,39 @@ def test_less_than_two_millimetres_are_not_drawn():
     assert not np.array_equal(shot.draw(GAINS)[0], before)
 
 
+BALL = rigid(capsule((0, 0.3, 0), (0, 0.5, 0), 0.25, 16), 0.4, 0.4)
+
+
+def at(x, z):
+    place = np.eye(4, dtype=np.float32)[None, :3].copy()
+    place[0, :, 3] = x, 0, z
+    return place
+
+
+def test_a_thing_at_rest_looks_as_it_did_and_leaves_no_trace():
+    glass = quad((-1, 0.2, -1.97), (1, 0.2, -1.97), (1, 2.2, -1.97), (-1, 2.2, -1.97), GLASS)
+    mirror = Mirror((0, 1, -1.97), (0, 0, 1), GLASS)
+    stage = tiny_stage([BALL, BODY.near], box_room(4, 4, 2.6, glass), mirrors=[mirror])
+    shot = Shot(stage, look_at((-1.7, 2.0, 1.7), (0.2, 0.7, -1.0), 1.5))
+    empty = shot.draw(GAINS)[0].copy()
+    stage.pose([at(0, 0), None])  # at rest at once: it was never seen to move
+    rested, who = (part.copy() for part in shot.draw(GAINS))
+    stage.pose([at(1, 0), None])
+    stage.pose([at(0, 0), None])
+    moving, same = (part.copy() for part in shot.draw(GAINS))
+    assert np.array_equal(who, same)
+    assert 100 < (who == 1).sum() < 3000
+    assert np.abs(moving - rested).max() < 0.25  # the edges of its shadow are softer
+    assert np.abs(moving - rested).mean() < 0.003
+    for _ in range(10):
+        stage.pose([at(0, 0), None])
+    assert np.array_equal(shot.draw(GAINS)[0], rested)  # at rest again
+    stage.pose([at(0, 0), standing(-0.6, 0.4)])
+    assert set(np.unique(shot.draw(GAINS)[1])) == {0, 1, 2}
+    stage.pose([None, None])
+    assert np.array_equal(shot.draw(GAINS)[0], empty)
+
+
 def test_infrared_sees_other_colours():
     coat = dataclasses.replace(BODY.near, infrared=np.full_like(BODY.near.albedo, 0.9))
     pictures = []
