@@ -143,11 +143,12 @@ static float hidden(const Blob *blob, const float *position, const float *normal
 
 static int is_around(const Crowd *crowd, int32_t person, const float *position)
 {
-  const Blob *around = crowd->around + person;
-  float away[3];
+  const Box *around = crowd->around + person;
 
-  difference(around->centre, position, away);
-  return dot(away, away) < around->radius * around->radius;
+  for (int i = 0; i < 3; i++)
+    if (!(position[i] > around->low[i] && position[i] < around->high[i]))
+      return 0;
+  return 1;
 }
 
 static float openness(const Crowd *crowd, const float *position, const float *normal)

@@ -74,11 +74,15 @@ typedef struct {
   float radius;
 } Blob;
 
+typedef struct {
+  float low[3], high[3];
+} Box;
+
 /* Keep in step with Crowd in raster.py. */
 typedef struct {
-  int32_t people;     /* at most 32 */
-  const Blob *around; /* (people,) all that a person darkens */
-  const Blob *blobs;  /* (people, BLOBS) */
+  int32_t people;
+  const Box *around; /* (people,) all that a person darkens */
+  const Blob *blobs; /* (people, BLOBS) */
 } Crowd;
 
 /* Keep in step with Scene in raster.py. */

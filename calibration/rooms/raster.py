@@ -101,7 +101,7 @@ class Baked(ctypes.Structure):
 
 
 class Crowd(ctypes.Structure):
-    """Who keeps ambient light off the floor; rows of centre and radius."""
+    """Who keeps ambient light off the floor: boxes, low and high, and balls, centre and radius."""
 
     _fields_ = (("people", Count), ("around", Address), ("blobs", Address))
 

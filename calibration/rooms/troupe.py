@@ -94,7 +94,7 @@ class Troupe:
             raise RoomsError(f"at most {MOST_PEOPLE} people fit on a stage")
         most = max([room_vertices, *(len(mesh.vertices) for mesh in meshes)])
         self._seen = np.empty((most, 3), np.float32)
-        self._around = np.zeros((MOST_PEOPLE, 4), np.float32)
+        self._around = np.zeros((MOST_PEOPLE, 6), np.float32)
         self._blobs = np.zeros((MOST_PEOPLE, BLOBS, 4), np.float32)
         self._people = 0
         self._resting: tuple[int, ...] | None = None  # names; None before the first pose
@@ -131,10 +131,9 @@ class Troupe:
         people = [mover for mover in self._movers if mover.here and mover.is_person]
         self._people = len(people)
         for k, person in enumerate(people):
-            centres = person.blobs[:, :3].astype(np.float64)
-            middle = centres.mean(axis=0)
-            reach = np.sqrt(np.sum((centres - middle) ** 2, axis=1)).max()
-            self._around[k, :3], self._around[k, 3] = middle, reach + AROUND_M
+            centres = person.blobs[:, :3]
+            self._around[k, :3] = centres.min(axis=0) - AROUND_M
+            self._around[k, 3:] = centres.max(axis=0) + AROUND_M
             self._blobs[k] = person.blobs
 
     def fill_crowd(self, crowd: raster.Crowd) -> None:

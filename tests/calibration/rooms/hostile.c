@@ -74,7 +74,8 @@ static size_t draw(const float *lens)
   Points moving = {numbers(3 * PIXELS), numbers(3 * PIXELS), numbers(PIXELS), calloc(PIXELS, 1)};
   Baked baked = {numbers(2 * PIXELS), numbers(2 * PIXELS), numbers(2 * PIXELS),
                  malloc(2 * PIXELS * 2 * sizeof(int16_t))};
-  Blob *blobs = (Blob *)numbers(4 * 2 * BLOBS), *around = (Blob *)numbers(4 * 2);
+  Blob *blobs = (Blob *)numbers(4 * 2 * BLOBS);
+  Box *around = (Box *)numbers(6 * 2);
   View camera = view(WIDTH, HEIGHT, lens);
   Geometry mesh = {VERTICES, FACES, placed, turned, chance(2) ? albedo : NULL, face};
   Lamp lamps[2];
