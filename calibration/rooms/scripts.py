@@ -26,8 +26,8 @@ Generator = np.random.Generator
 
 LONGEST_S = 60.0
 SHORTEST_S = 3.0
-BEGINS_EMPTY = 0.42
-KEPT_WHOLE = 0.15  # of moments
+BEGINS_EMPTY = 0.32
+KEPT_WHOLE = 0.08  # of moments
 TRIES = 4  # at one act before another is drawn
 
 # What one does alone in everyday life, and how often it is chosen.
@@ -157,7 +157,10 @@ def daily(cast: Cast) -> Played:
 
 def long_still(cast: Cast) -> Played:
     """Sitting, lying on purpose or standing for most of a minute."""
-    actor, seconds = cast.someone(), float(cast.rng.uniform(14, 40))
+    actor, seconds = (
+        cast.someone(),
+        float(cast.rng.uniform(12, 36) if cast.rng.random() < 0.8 else cast.rng.uniform(36, 55)),
+    )
     choice, room = cast.rng.random(), actor.setting.room
     begin(actor, empty=cast.rng.random() < BEGINS_EMPTY)
     if choice < 0.55 and (room.seats or room.beds):
@@ -282,7 +285,7 @@ def a_fight(cast: Cast) -> Played:
     number = 3 if rng.random() < 0.15 else 2
     actors = [cast.someone() for _ in range(number)]
     _all_begin(actors, rng)
-    events = meetings.fight(actors, rng, float(rng.uniform(3, 12)))
+    events = meetings.fight(actors, rng, float(rng.uniform(2.5, 9)))
     fallen = any(event.kind == "fall" for event in events)
     for actor in actors:
         if fallen and actor is actors[1]:
@@ -422,13 +425,13 @@ def window(played: Played, rng: Generator) -> tuple[int, int]:
     empty = all(actor.track().posture[0] == Posture.ABSENT for actor in played.actors)
     if played.events:
         first = min(event.onset for event in played.events)
-        start = 0 if empty and first < 17 * RATE_HZ else first - _draw_steps(rng, 1.0, 7.0)
+        start = 0 if empty and first < 17 * RATE_HZ else first - _draw_steps(rng, 1.0, 5.0)
         last = max(event.impact or event.end for event in played.events)
-        stop = steps if rng.random() < KEPT_WHOLE else last + _draw_steps(rng, 3.0, 14.0)
+        stop = steps if rng.random() < KEPT_WHOLE else last + _draw_steps(rng, 3.0, 11.0)
         return max(0, start), min(steps, stop)
     if played.whole or rng.random() < KEPT_WHOLE or steps <= SHORTEST_S * RATE_HZ:
         return 0, steps
-    lasts = max(round(SHORTEST_S * RATE_HZ), min(steps, round(length(rng, 8.5) * RATE_HZ)))
+    lasts = max(round(SHORTEST_S * RATE_HZ), min(steps, round(length(rng, 7.5) * RATE_HZ)))
     start = 0 if empty else int(rng.integers(0, steps - lasts + 1))
     return start, start + lasts
 
