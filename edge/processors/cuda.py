@@ -67,6 +67,8 @@ class CudaProcessor:
         with named_faults(), frame:
             if self._closed:
                 raise UseAfterWipe("this processor is closed")
+            if frame.pixels is not self.canvas:
+                raise ValueError("a frame that does not lie on the canvas")
             self._graph.run(level, out)
         lap()
 

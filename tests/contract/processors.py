@@ -8,18 +8,42 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.config import EncoderConfig, StateConfig, load_config
 from edge.processors import cpu, cuda, open_processor
-from tests.contract.backends import BACKENDS, open_on, skip_without
+from tests.contract.backends import open_on, skip_without
+from tests.edge.gpu import OVER_GPU, Gpu, fill
 from tests.edge.oracle import Witness
-from tests.edge.stages import NOISE_KEY, write_models
+from tests.edge.stages import NOISE_KEY, tiny_profile, write_models
 from wire.profile import Profile
 
-__all__ = ["BACKENDS", "open_rig", "witness"]
+ON_A_HOST = ["openvino", pytest.param("tensorrt", marks=pytest.mark.gpu)]
+BACKENDS = ["the GPU's way with the tests' engine"] if OVER_GPU else ON_A_HOST
+
+
+class WithTestsEngine:
+    """The GPU's way on whatever machine this process was started for."""
+
+    def __init__(self):
+        tiny = telling(tiny_profile())
+        self.profile = replace(tiny, embedding_scale=1.0)
+        self._gpu = Gpu(self.profile)
+        self.embed = self._gpu.embed
+
+    def open(self, key=NOISE_KEY):
+        """With this key, or with none given: a fresh one."""
+        config = replace(load_config(None), encoder=self._gpu.config)
+        with pytest.MonkeyPatch.context() as patch:
+            self._gpu.patched(patch, key=key)
+            return open_processor(config, Path("none.onnx"), self.profile)
+
+    def close(self):
+        return
 
 
 class Opened:
@@ -38,7 +62,7 @@ class Opened:
         """With this key, or with none given: a fresh one."""
         with pytest.MonkeyPatch.context() as patch:
             for module in (cpu, cuda) if key else ():
-                patch.setattr(module, "fill_with_randomness", lambda out: _fill(out, key))
+                patch.setattr(module, "fill_with_randomness", partial(fill, key=key))
             return open_processor(self._config, self._model, self.profile)
 
     def embed(self, planes):
@@ -58,14 +82,10 @@ def telling(profile):
     return replace(profile, projection=projection.tobytes(), **numbers)
 
 
-def _fill(out, key):
-    out[:] = key
-
-
 def witness(rig, processor):
     return Witness(rig.profile, NOISE_KEY, processor.format, rig.embed)
 
 
 def open_rig(backend, folder):
     """A rig of this backend; a skip that says why where there is none."""
-    return closing(Opened(backend, folder))
+    return closing(WithTestsEngine() if OVER_GPU else Opened(backend, folder))

@@ -15,6 +15,7 @@ from edge.errors import EdgeError, UseAfterWipe
 from edge.frame import Frame
 from kernels.frame import FrameFormat
 from tests.contract.processors import BACKENDS, open_rig, witness
+from tests.edge.gpu import OVER_GPU, run_over
 from tests.edge.oracle import Witness
 
 UNTOUCHED = np.int16(-12345)
@@ -161,3 +162,13 @@ def test_control_the_definition_with_another_key_or_room_is_told_apart(rig, proc
     # The same frame, before which another was seen.
     late.release(late.embedding(pixels // 2), 0)
     assert not np.array_equal(out, late.release(late.embedding(pixels), 0))
+
+
+if not OVER_GPU:  # in this process there is no GPU's way, but perhaps a machine that has it
+
+    def test_the_contract_holds_over_the_cuda_driver_on_the_cpu(cpu_machine):
+        assert run_over(cpu_machine, __file__) >= 12
+
+    @pytest.mark.gpu
+    def test_the_contract_holds_on_a_gpu(gpu_machine):
+        assert run_over(gpu_machine, __file__) >= 12

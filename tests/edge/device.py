@@ -32,17 +32,17 @@ from edge.outbox import Outbox
 from edge.processors.cpu import ARENA_BYTES, GREY_CANVAS, CpuProcessor
 from edge.supervisor import Supervisor
 from kernels.errors import AcceleratorError, ReleaseError
-from tests.edge.oracle import LinearEncoder, Witness, lies
+from tests.edge.oracle import LinearEncoder, Witness, laid_bare, lies
 from tests.edge.stages import NOISE_KEY, queued, tiny_profile
 from wire.status import DeviceStatus
 
 QUEUE = OutboxConfig(max_messages=64, max_age_s=86400.0)
-PERIOD_NS = 100_000_000
+PERIOD_NS, HOUR_NS = 100_000_000, 3_600_000_000_000
 INJECTED = (EdgeError, AcceleratorError, ReleaseError, MemoryError, RuntimeError, ValueError)
 
 
 class Plug:
-    """Raises `error` when `point` is passed for the `turn`-th time, from 0."""
+    """Raises `error`, or calls it, when `point` is passed for the `turn`-th time, from 0."""
 
     def __init__(self, point=None, error=None, turn=0):
         self.point, self.error, self.left = point, error, turn
@@ -52,7 +52,9 @@ class Plug:
         if point == self.point and not self.pulled:
             self.left -= 1
             self.pulled = self.left < 0
-            if self.pulled:
+            if self.pulled and callable(self.error):
+                self.error()
+            elif self.pulled:
                 raise self.error
 
     def around(self, name, verb):
@@ -83,14 +85,15 @@ class Instead:
 class Frames:
     """A recording of `count` frames of noise on the canvas, as fast as they are taken.
 
-    They say that they come at the rate, so that no tick is overdue and nothing waits.
+    They say that they come at the rate, in an hour: so no tick is ever overdue, and nothing waits.
     """
 
     def __init__(self, canvas, count, plug):
         self.canvas, self.left, self._plug = canvas, count, plug
         self.frames = self.frames_wiped = 0
         self.ended, self.state = False, "live"
-        self._start_ns, self._random = time.monotonic_ns(), np.random.default_rng(7)
+        self._start_ns = time.monotonic_ns() + HOUR_NS
+        self._random = np.random.default_rng(7)
 
     def next(self, _timeout_s):
         self._plug.passing("camera")
@@ -141,6 +144,60 @@ def half(release, plug):
     return released
 
 
+class Cpu:
+    """The way over a CPU, with an encoder of tests and a key that is known."""
+
+    config = EncoderConfig()
+    layout = GREY_CANVAS
+
+    def __init__(self, profile, encoder=None):
+        self._profile = profile
+        self._encoder = encoder or LinearEncoder(profile.embedding_dim)
+        self._memory = np.zeros(0)
+
+    def patched(self, patch, plug):
+        """In force while `patch` is: with this plug at every stage."""
+
+        def open_processor(*_):
+            plug.passing("open")
+            return self._open(plug)
+
+        patch.setattr(daemon, "open_processor", open_processor)
+
+    def embed(self, planes):
+        """By an encoder that was not made to fail."""
+        return LinearEncoder(self._profile.embedding_dim)(planes)
+
+    def holds(self):
+        """Whether there is anything in the memory of the processor."""
+        return bool(self._memory.any())
+
+    def _open(self, plug):
+        arena = Arena(ARENA_BYTES)
+        self._memory = arena._whole
+        key = arena.buffer(32)
+        key[:] = NOISE_KEY
+        parameters, rate = release_parameters(self._profile), self._profile.rate_hz
+        encoder = Instead(
+            self._encoder,
+            embed=plug.around("encode", self._encoder.embed),
+            close=plug.around("close encoder", self._encoder.close),
+        )
+        processor = CpuProcessor(arena, encoder, parameters, rate, key)
+        room, releaser = processor._desensitiser, processor._releaser
+        processor._desensitiser = Instead(
+            room,
+            planes=plug.around("desensitise", room.planes),
+            wipe=plug.around("close desensitiser", room.wipe),
+        )
+        processor._releaser = Instead(
+            releaser,
+            release=plug.around("release", half(releaser.release, plug)),
+            close=plug.around("close releaser", releaser.close),
+        )
+        return processor
+
+
 @dataclass
 class Device:
     """One device that can be run once; the results lie here afterwards."""
@@ -149,24 +206,22 @@ class Device:
     monkeypatch: object
     plug: Plug = field(default_factory=Plug)
     frames: int = 6
-    profile: object = None
-    encoder: object = None
+    profile: object = field(default_factory=tiny_profile)
+    way: object = None  # from frame to vector; None: Cpu
     source: object = None  # of a real camera, in place of Frames
     enough: int | None = None  # frames after which it is stopped
     around: object = None  # something put around `process`
     seen: list = field(default_factory=list)  # pixels and level of every frame that was processed
     publisher: object = None
     error: BaseException | None = None
-    memory: object = field(default_factory=lambda: np.zeros(0))  # the processor's
-    dirty: bool = False  # memory held something at some time, as it must
+    dirty: bool = False  # the processor's memory held something at some time, as it must
 
     def run(self, config=None, publisher=Mute):
         """Until its frames are over or something fails, which is kept in `error`."""
-        self.profile = self.profile or tiny_profile()
-        self.encoder = self.encoder or LinearEncoder(self.profile.embedding_dim)
+        self.way = self.way or Cpu(self.profile)
         config = self._configured(config or load_config(None))
         with self.monkeypatch.context() as patch:
-            patch.setattr(daemon, "open_processor", self._open_processor)
+            self.way.patched(patch, self.plug)
             patch.setattr(daemon, "open_pipeline", self._plugged(daemon.open_pipeline))
             patch.setattr(daemon, "Publisher", self._kept(publisher))
             patch.setattr(daemon, "_settle", lambda: None)  # not in a process that lives on
@@ -193,10 +248,12 @@ class Device:
     def lies(self):
         return lies(self.messages(), self.seen, self.witness())
 
+    def laid_bare(self):
+        return laid_bare(self.messages(), self.profile, NOISE_KEY)
+
     def witness(self):
-        """Who knows better: by the definitions, and by an encoder that was not made to fail."""
-        encoder = LinearEncoder(self.profile.embedding_dim)
-        return Witness(self.profile, NOISE_KEY, GREY_CANVAS, encoder)
+        """Who knows better, by the definitions."""
+        return Witness(self.profile, NOISE_KEY, self.way.layout, self.way.embed)
 
     def _supervisor(self):
         supervisor = Supervisor({})
@@ -218,37 +275,11 @@ class Device:
             device="device-1",
             sensor="door",
             camera=CameraConfig("frames"),
-            encoder=EncoderConfig(model=model),
+            encoder=replace(self.way.config, model=model),
             profile=ProfileConfig(path=profile),
             outbox=QUEUE,
             state=StateConfig(dir=self.folder / "state"),
         )
-
-    def _open_processor(self, *_):
-        self.plug.passing("open")
-        arena = Arena(ARENA_BYTES)
-        self.memory = arena._whole
-        key = arena.buffer(32)
-        key[:] = NOISE_KEY
-        parameters, rate = release_parameters(self.profile), self.profile.rate_hz
-        encoder = Instead(
-            self.encoder,
-            embed=self.plug.around("encode", self.encoder.embed),
-            close=self.plug.around("close encoder", self.encoder.close),
-        )
-        processor = CpuProcessor(arena, encoder, parameters, rate, key)
-        room, releaser = processor._desensitiser, processor._releaser
-        processor._desensitiser = Instead(
-            room,
-            planes=self.plug.around("desensitise", room.planes),
-            wipe=self.plug.around("close desensitiser", room.wipe),
-        )
-        processor._releaser = Instead(
-            releaser,
-            release=self.plug.around("release", half(releaser.release, self.plug)),
-            close=self.plug.around("close releaser", releaser.close),
-        )
-        return processor
 
     def _open_camera(self, _source, _rate, _layout, canvas, **_):
         return Frames(canvas, self.frames, self.plug)
@@ -262,7 +293,7 @@ class Device:
             def noted(frame, level, *rest):
                 self.seen.append((frame.pixels.copy(), level))
                 process(frame, level, *rest)
-                self.dirty = self.dirty or bool(self.memory.any())
+                self.dirty = self.dirty or self.way.holds()
 
             pipeline.processor = Instead(pipeline.processor, process=noted)
             pipeline.ledger = Instead(
@@ -288,7 +319,7 @@ class Device:
             def told(status):
                 report = describe(status)
                 if b'"fault":null' not in report.body:
-                    assert not self.memory.any(), "told of the fault before all was wiped"
+                    assert not self.way.holds(), "told of the fault before all was wiped"
                 return report
 
             self.publisher = publisher(link, outbox, told)

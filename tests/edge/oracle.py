@@ -81,3 +81,20 @@ def lies(messages, seen, witness):
         if message.noise_level != level or not np.array_equal(message.vector, vector):
             found.append(index)
     return found
+
+
+def laid_bare(messages, profile, key):
+    """Indices of messages that are not some vector of the clip norm, or shorter, with all of the
+    noise that was theirs, and not the last one again either. Whatever was seen."""
+    last, found, key = None, [], bytearray(key)
+    for index, message in enumerate(messages):
+        if message.repeated:
+            bare = last is None or not np.array_equal(message.vector, last)
+        else:
+            key, words = ratchet(key, profile.released_dim)
+            noise = sample(noise_table(profile.sigmas[message.noise_level]), words)
+            v = message.vector.astype(np.int64) - noise
+            bare = int(v @ v) > profile.clip_norm**2
+        found += [index] if bare else []
+        last = message.vector
+    return found

@@ -23,7 +23,7 @@ from edge.processors.cpu import GREY_CANVAS, CpuProcessor
 from edge.publisher import Publisher
 from edge.sources import Source, caps
 from kernels.errors import AcceleratorError, ReleaseError
-from tests.edge.device import Device, Plug
+from tests.edge.device import Cpu, Device, Plug
 from tests.edge.listening import Listener, broker_config, until
 from tests.edge.oracle import LinearEncoder, lies
 from tests.edge.stages import TOPICS, D, K, tiny_profile
@@ -54,9 +54,11 @@ def device(tmp_path, monkeypatch):
     """A function that runs a new device with this plug."""
     numbers = itertools.count()
 
-    def run(point=None, error=None, turn=0, **more):
+    def run(point=None, error=None, turn=0, encoder=None, **more):
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
+        if encoder is not None:
+            more["way"] = Cpu(tiny_profile(), encoder)
         return Device(folder, monkeypatch, Plug(point, error, turn), FRAMES, **more).run()
 
     return run
@@ -65,7 +67,7 @@ def device(tmp_path, monkeypatch):
 def nothing_wrong_left(ran):
     assert ran.lies() == []
     assert ran.dirty or not ran.messages(), "the control: there was something to wipe"
-    assert not ran.memory.any()
+    assert not ran.way.holds()
 
 
 def test_without_a_fault_every_frame_is_released_and_all_is_wiped(device):
@@ -297,4 +299,4 @@ def test_the_broker_keeps_the_reason_and_only_true_vectors(
     key = load_or_create(tmp_path / "state" / "device.key").public_key()
     messages = [unpack(open_sealed(body, TOPICS.vectors, key)) for body in bodies]
     assert lies(messages, ran.seen, ran.witness()) == []
-    assert not ran.memory.any()
+    assert not ran.way.holds()
