@@ -114,7 +114,8 @@ void rooms_bake(const Lamp *lamps, int32_t count, int32_t pixels, const Points *
 {
   for (int32_t l = 0; l < count; l++)
     for (int32_t i = 0; i < pixels; i++) {
-      const float *position = points->position + 3 * (size_t)i, *normal = points->normal + 3 * (size_t)i;
+      const float *position = points->position + 3 * (size_t)i;
+      const float *normal = points->normal + 3 * (size_t)i;
       size_t k = (size_t)l * (size_t)pixels + (size_t)i;
 
       out->direct[k] = direct(lamps + l, position, normal);
@@ -167,9 +168,12 @@ static float ambient(const Scene *scene, const float *normal)
   return scene->ground + (scene->sky - scene->ground) * (0.5f + 0.5f * normal[1]);
 }
 
-static float dimmed(const Lamp *lamp, float share) { return 1 - lamp->shadow + lamp->shadow * share; }
+static float dimmed(const Lamp *lamp, float share)
+{
+  return 1 - lamp->shadow + lamp->shadow * share;
+}
 
-/* What there is of everybody's doing in pixel i of the standing room: shade, or less ambient light. */
+/* Whether anybody may shade pixel i of the standing room, or keep ambient light off it. */
 static int is_touched(const Scene *scene, size_t i)
 {
   const float *position = scene->still.position + 3 * i;
@@ -224,7 +228,9 @@ static float touched(const Scene *scene, const float *gains, size_t i)
                 openness(&scene->crowd, position, normal);
 
   for (int32_t l = 0; l < scene->lamps; l++)
-    light += gains[l] * (moves ? on_mover(scene->lamp + l, position, normal) : on_room(scene, l, i));
+    if (gains[l] != 0)
+      light += gains[l] * (moves ? on_mover(scene->lamp + l, position, normal)
+                                 : on_room(scene, l, i));
   light *= points->albedo[i];
   if (!moves)
     light += gains[scene->lamps + 1] * scene->emission[i];
@@ -244,13 +250,18 @@ void rooms_light(const Scene *scene, const float *gains, float *empty)
     for (size_t i = 0; i < pixels; i++)
       empty[i] += gains[l] * (direct_light[i] * dimmed(scene->lamp + l, lit[i]));
   }
-  for (size_t i = 0; i < pixels; i++)
-    empty[i] = most(empty[i] * scene->still.albedo[i] + gains[scene->lamps + 1] * scene->emission[i], 0) *
-               scene->tint[i];
+  for (size_t i = 0; i < pixels; i++) {
+    float shine = gains[scene->lamps + 1] * scene->emission[i];
+
+    empty[i] = most(empty[i] * scene->still.albedo[i] + shine, 0) * scene->tint[i];
+  }
 }
 
 void rooms_shade(const Scene *scene, const float *gains, const float *empty, float *radiance)
 {
   for (size_t i = 0; i < (size_t)scene->pixels; i++)
-    radiance[i] = scene->moving.who[i] || is_touched(scene, i) ? touched(scene, gains, i) : empty[i];
+    if (scene->moving.who[i] || is_touched(scene, i))
+      radiance[i] = touched(scene, gains, i);
+    else
+      radiance[i] = empty[i];
 }

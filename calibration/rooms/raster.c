@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const float EDGE = 2e-5f; /* of a triangle: two that share an edge leave no gap by rounding */
+static const float EDGE = 2e-5f; /* of a triangle: rounding leaves no gap between neighbours */
 
 enum { FAR_OFF = 1 << 20 }; /* pixels: beyond that no triangle is worth its rounding errors */
 
@@ -230,7 +230,8 @@ static void shares(const float *a, const float *b, const float *c, const float *
 static void mix(const float *values, const int32_t *face, const float share[3], float out[3])
 {
   for (int i = 0; i < 3; i++)
-    out[i] = share[0] * values[3 * (size_t)face[0] + i] + share[1] * values[3 * (size_t)face[1] + i] +
+    out[i] = share[0] * values[3 * (size_t)face[0] + i] +
+             share[1] * values[3 * (size_t)face[1] + i] +
              share[2] * values[3 * (size_t)face[2] + i];
 }
 

@@ -105,8 +105,8 @@ void rooms_skin(int32_t vertices, const float *points, const float *normals, con
 
 void rooms_project(const View *view, int32_t vertices, const float *points, Seen *seen);
 
-/* Draw into depth (P,), inverse metres, larger is nearer, and ids (P,), or NULL: face f is first + f.
- * Nothing is drawn at or in front of limit (P,), inverse metres, unless that is NULL. */
+/* Draw into depth (P,), inverse metres, larger is nearer, and ids (P,), or NULL: face f is
+ * first + f. Nothing is drawn at or in front of limit (P,), inverse metres, unless that is NULL. */
 void rooms_raster(const View *view, const Geometry *mesh, const Seen *seen, int32_t first,
                   const float *limit, float *depth, int32_t *ids);
 
@@ -121,8 +121,8 @@ void rooms_cover(const float *moving, uint8_t *cover);
 void rooms_bake(const Lamp *lamps, int32_t count, int32_t pixels, const Points *points,
                 const Baked *out);
 
-/* gains (L + 2): of each lamp, of the ambient light, of what shines by itself -> the room with nobody
- * in it, empty (P,). */
+/* gains (L + 2): of each lamp, of the ambient light, of what shines by itself -> empty (P,), the
+ * room with nobody in it. */
 void rooms_light(const Scene *scene, const float *gains, float *empty);
 
 /* With those who are there now, radiance (P,): what they do not touch is copied from `empty`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Everything that a mesh, a pose, a camera or a lamp may bring into the renderer, built with the
- * sanitizers: numbers that are none, huge and tiny ones, faces behind, around and beside the camera.
- * Indices are valid: raster.py refuses the others. Prints how many pixels were drawn.
+ * sanitizers: numbers that are none, huge and tiny ones, faces behind, around and beside the
+ * camera. Indices are valid: raster.py refuses the others. Prints how many pixels were drawn.
  */
 #include "raster.h"
 
@@ -59,15 +59,17 @@ static View view(int width, int height, const float *lens)
 
 static size_t draw(const float *lens)
 {
-  float *rest = numbers(3 * VERTICES), *normals = numbers(3 * VERTICES), *albedo = numbers(VERTICES);
-  float *placed = malloc(3 * VERTICES * sizeof(float)), *turned = malloc(3 * VERTICES * sizeof(float));
+  float *rest = numbers(3 * VERTICES), *normals = numbers(3 * VERTICES);
+  float *albedo = numbers(VERTICES);
+  float *placed = numbers(3 * VERTICES), *turned = numbers(3 * VERTICES);
   float *matrices = numbers(16 * 12), *weights = numbers(WEIGHTS * VERTICES);
   uint8_t *bones = malloc(WEIGHTS * VERTICES);
   int32_t *face = malloc(3 * FACES * sizeof *face);
   Seen *seen = malloc(VERTICES * sizeof *seen);
-  float *depth = calloc(PIXELS, sizeof *depth), *limit = numbers(PIXELS), *rays = numbers(3 * PIXELS);
+  float *depth = calloc(PIXELS, sizeof *depth), *limit = numbers(PIXELS);
+  float *rays = numbers(3 * PIXELS);
   int32_t *ids = malloc(PIXELS * sizeof *ids);
-  float *radiance = malloc(PIXELS * sizeof *radiance), *emission = numbers(PIXELS), *tint = numbers(PIXELS);
+  float *radiance = numbers(PIXELS), *emission = numbers(PIXELS), *tint = numbers(PIXELS);
   float *still_map = numbers(SHADOW * SHADOW), *moving_map = calloc(SHADOW * SHADOW, sizeof(float));
   uint8_t *cover = malloc(BLOCKS * BLOCKS), *who = calloc(PIXELS, 1);
   Points still = {numbers(3 * PIXELS), numbers(3 * PIXELS), numbers(PIXELS), calloc(PIXELS, 1)};
@@ -94,7 +96,8 @@ static size_t draw(const float *lens)
   rooms_raster(&camera, &mesh, seen, 7, chance(2) ? limit : NULL, depth, ids);
   rooms_points(&camera, &mesh, 7, 1, ids, depth, rays, &moving);
   for (int l = 0; l < 2; l++) {
-    lamps[l] = (Lamp){view(SHADOW, SHADOW, NULL), number(), number(), number(), still_map, moving_map, cover};
+    lamps[l] = (Lamp){view(SHADOW, SHADOW, NULL), number(), number(), number(),
+                      still_map, moving_map, cover};
     rooms_project(&lamps[l].view, VERTICES, placed, seen);
     rooms_raster(&lamps[l].view, &mesh, seen, 0, NULL, moving_map, NULL);
   }
@@ -111,8 +114,8 @@ static size_t draw(const float *lens)
   for (int i = 0; i < PIXELS; i++)
     drawn += ids[i] >= 0;
 
-  void *made[] = {rest, normals, albedo, placed, turned, matrices, weights, bones, face, seen, depth,
-                  limit, rays, ids, radiance, emission, tint, still_map, moving_map, cover, who,
+  void *made[] = {rest, normals, albedo, placed, turned, matrices, weights, bones, face, seen,
+                  depth, limit, rays, ids, radiance, emission, tint, still_map, moving_map, cover, who,
                   still.position, still.normal, still.albedo, still.who, moving.position,
                   moving.normal, moving.albedo, moving.who, baked.direct, baked.lit, baked.inverse,
                   baked.spot, blobs, around};
