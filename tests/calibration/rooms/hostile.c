@@ -115,7 +115,8 @@ static size_t draw(const float *lens)
     drawn += ids[i] >= 0;
 
   void *made[] = {rest, normals, albedo, placed, turned, matrices, weights, bones, face, seen,
-                  depth, limit, rays, ids, radiance, emission, tint, still_map, moving_map, cover, who,
+                  depth, limit, rays, ids, radiance, emission, tint, still_map, moving_map, cover,
+                  who,
                   still.position, still.normal, still.albedo, still.who, moving.position,
                   moving.normal, moving.albedo, moving.who, baked.direct, baked.lit, baked.inverse,
                   baked.spot, blobs, around};
