@@ -16,7 +16,8 @@ from calibration.rooms import poses, rotation
 from calibration.rooms.body import Body
 from calibration.rooms.errors import NoFit
 from calibration.rooms.motion import Motion
-from calibration.rooms.poses import BONE, SIDES, Pose
+from calibration.rooms.poses import SIDES, Pose
+from calibration.rooms.reach import BONE, plant
 from calibration.rooms.setting import Setting
 from calibration.rooms.track import LABELS, RATE_HZ, STEP_S, Act, Posture, Track
 
@@ -214,7 +215,7 @@ class Actor:
         for side, _ in SIDES:
             start, end = both[0, BONE[f"foot_{side}"]], both[1, BONE[f"foot_{side}"]]
             ankle = start + (end - start) * share[:, None]
-            poses.plant(self.skeleton, turns, root, side, ankle)
+            plant(self.skeleton, turns, root, side, ankle)
 
     def play(
         self,

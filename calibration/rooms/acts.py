@@ -15,7 +15,8 @@ from calibration.rooms import poses
 from calibration.rooms.actor import Actor, ahead, steps_of, yaw_to
 from calibration.rooms.errors import NoFit
 from calibration.rooms.fittings import Door, Place
-from calibration.rooms.poses import BONE, HANGING, Pose, figure, grounded, put
+from calibration.rooms.poses import HANGING, Pose, figure, grounded, put
+from calibration.rooms.reach import BONE, reach
 from calibration.rooms.setting import Passage
 from calibration.rooms.track import STEP_S, Posture
 
@@ -187,7 +188,7 @@ def work(actor: Actor, target: Array, seconds: float, posture: Posture, size: fl
         hertz, phase = actor.rng.uniform(0.4, 2.2, 3), actor.rng.uniform(0, 6.28, 3)
         apart = (0.07 if side == "l" else -0.07) * across
         circle = size * np.sin(6.28 * hertz * t[:, None] + phase) * (1.0, 0.5, 0.7)
-        poses.reach(actor.skeleton, turns, root, side, target + apart + circle, weight)
+        reach(actor.skeleton, turns, root, side, target + apart + circle, weight)
     nod = np.radians(4) * np.sin(6.28 * float(actor.rng.uniform(0.2, 0.9)) * t)
     actor.lean(turns, actor.yaw, nod)
     actor.add(*actor.blended(turns, root), posture)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from calibration.rooms import poses, rotation
 from calibration.rooms.actor import Actor, ahead, smooth, steps_of, yaw_to
 from calibration.rooms.errors import NoFit
-from calibration.rooms.poses import BONE
+from calibration.rooms.reach import BONE, reach
 from calibration.rooms.scuffle import Bout
 from calibration.rooms.track import STEP_S, Event, Posture
 
@@ -117,12 +117,12 @@ def _together(first: Actor, second: Actor, seconds: float, apart: float, kind: s
                 behind = rotation.rotate(
                     other_turns[:, BONE["chest"]], np.array([-out, 0.12 - 0.16 * k, -0.16])
                 )
-                poses.reach(actor.skeleton, turns, root, side, chest + behind, near)
+                reach(actor.skeleton, turns, root, side, chest + behind, near)
         else:
             mine = actor.skeleton.places(turns, root)[:, BONE["chest"]]
             shake = 0.04 * np.sin(2 * np.pi * 1.8 * t)[:, None] * np.array([0.0, 1.0, 0.0])
             meet = (mine + chest) / 2 - np.array([0.0, 0.15, 0.0]) + shake
-            poses.reach(actor.skeleton, turns, root, "r", meet, near)
+            reach(actor.skeleton, turns, root, "r", meet, near)
     for actor, turns, root in stood:
         actor.add(turns, root, Posture.STAND)
 
@@ -142,7 +142,7 @@ def help_up(helper: Actor, fallen: Actor, seconds: float) -> None:
     weight = np.minimum(1.0, (np.arange(count) + 1) / 5)
     for side in ("l", "r"):
         sway = helper.rng.normal(0, 0.03, (count, 3)).cumsum(axis=0) * 0.3
-        poses.reach(helper.skeleton, turns, root, side, chest + sway, weight)
+        reach(helper.skeleton, turns, root, side, chest + sway, weight)
     helper.add(turns, root, posture)
     helper.to(helper.standing(), 0.9, posture)
 

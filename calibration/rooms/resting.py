@@ -17,7 +17,8 @@ from calibration.rooms.actor import Actor, ahead, steps_of, yaw_to
 from calibration.rooms.acts import free_spot, work
 from calibration.rooms.errors import NoFit
 from calibration.rooms.fittings import Bed, Seat
-from calibration.rooms.poses import BONE, Pose, put
+from calibration.rooms.poses import Pose, put
+from calibration.rooms.reach import BONE
 from calibration.rooms.track import STEP_S, Posture
 
 Array = npt.NDArray[np.float64]

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from calibration.rooms import falls, poses, rotation
 from calibration.rooms.actor import Actor, ahead, wrapped, yaw_to
-from calibration.rooms.poses import BONE, HANGING, figure
+from calibration.rooms.poses import HANGING, figure
 from calibration.rooms.ragdoll import CHEST, HEAD, SUBSTEP_S, SUBSTEPS, Ragdoll
+from calibration.rooms.reach import BONE, reach
 from calibration.rooms.track import STEP_S, Posture
 
 Array = npt.NDArray[np.float64]
@@ -194,7 +195,7 @@ class Bout:
         for side in sides:
             apart = 0.0 if striking else (0.15 if side == "l" else -0.15)
             goal = target + apart * across + self._rng.normal(0, 0.05, 3)
-            poses.reach(fighter.actor.skeleton, many, root, side, goal[None], 1.0)
+            reach(fighter.actor.skeleton, many, root, side, goal[None], 1.0)
         return np.asarray(many[0])
 
     # ---- moving --------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def check(track: Track) -> None:
 
 @pytest.mark.parametrize("name", sorted(ALONE))
 def test_an_act_is_possible(name: str) -> None:
-    for seed in range(4):
+    for seed in range(2):
         actor = tiny_actor(seed)
         ALONE[name](actor, 4.0)
         track = actor.track()

@@ -28,7 +28,7 @@ def played(name: str, seed: int) -> scripts.Played:
 @pytest.mark.parametrize("name", sorted(scripts.SCRIPTS))
 def test_a_script_makes_a_possible_moment(name: str) -> None:
     done = 0
-    for seed in range(2):
+    for seed in range(3):
         try:
             moment = played(name, seed)
         except NoFit:
@@ -46,6 +46,7 @@ def test_a_script_makes_a_possible_moment(name: str) -> None:
             assert first <= event.onset < last
             assert event.impact is None or event.onset < event.impact < last
             assert event.end <= steps
+        break
     assert done
 
 

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens in a moment: people come, do one thing or several, meet, fall, fight, leave.
+
+A plot gets a cast and leaves actors of equal length with their events. scripts.py says which plot
+how often, and what of it is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.rooms import acts, meetings, mishaps, resting
+from calibration.rooms.actor import Actor, yaw_to
+from calibration.rooms.body import Body
+from calibration.rooms.errors import NoFit
+from calibration.rooms.setting import Setting
+from calibration.rooms.track import RATE_HZ, STEP_S, Event, Posture
+
+Array = npt.NDArray[np.float64]
+Generator = np.random.Generator
+
+LONGEST_S = 60.0
+SHORTEST_S = 3.0
+BEGINS_EMPTY = 0.32
+TRIES = 4  # at one act before another is drawn
+
+# What one does alone in everyday life, and how often it is chosen.
+DAILY: dict[str, tuple[float, Callable[[Actor, float], None]]] = {
+    "stand": (1.2, acts.stand),
+    "stand_still": (0.6, acts.stand_still),
+    "wander": (0.9, acts.wander),
+    "run": (0.4, acts.run),
+    "bend": (1.5, acts.bend),
+    "squat": (0.9, acts.squat),
+    "tie_shoes": (1.0, acts.tie_shoes),
+    "wash": (0.8, acts.wash),
+    "clean": (0.8, acts.clean),
+    "handle": (0.6, acts.handle),
+    "dress": (0.7, acts.dress),
+    "read": (0.5, acts.read),
+    "exercise": (0.6, acts.exercise),
+    "sit": (2.8, resting.sit),
+    "bed": (1.5, resting.rest_on_bed),
+    "sit_on_floor": (0.7, resting.sit_on_floor),
+    "lie_on_floor": (1.1, resting.lie_on_floor),
+    "play": (0.7, resting.play),
+    "crawl": (0.9, resting.crawl),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A moment's people, all of one length, and its events; whole: nothing may be left out."""
+
+    actors: tuple[Actor, ...]
+    events: tuple[Event, ...]
+    whole: bool = False
+
+
+class Cast:
+    """The bodies of a moment and who of them plays already."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        people: Sequence[int],
+        body: Callable[[int], Body],
+        rng: Generator,
+    ) -> None:
+        self.setting, self.rng = setting, rng
+        self._people, self._body = list(people), body
+        self.actors: list[Actor] = []
+
+    def someone(self) -> Actor:
+        """The next body as an actor, somewhere in the room, with nothing done yet."""
+        body = self._body(self._people[len(self.actors)])
+        own = np.random.default_rng(self.rng.integers(2**63))
+        at = self.setting.spot(self.rng, 0.3)
+        actor = Actor(self.setting, body, own, at, float(self.rng.uniform(-np.pi, np.pi)))
+        self.actors.append(actor)
+        return actor
+
+    def played(self, *events: Event) -> Played:
+        """Everybody of one length, and no longer than a clip may be."""
+        meetings.wait(self.actors)
+        return Played(tuple(self.actors), events)
+
+
+def begin(actor: Actor, *, empty: bool) -> None:
+    """Come in after a while, or be there: standing, sitting, in bed."""
+    if empty:
+        door = acts.exits(actor)
+        acts.enter(actor, int(actor.rng.choice(door)), float(actor.rng.uniform(1.5, 5)))
+        return
+    room, choice = actor.setting.room, actor.rng.random()
+    if choice < 0.3 and room.seats:
+        place = resting.choose_seat(actor)
+        resting.begin_seated(actor, place)
+        resting.stay_seated(actor, place, float(actor.rng.uniform(1.5, 12)))
+        resting.stand_up(actor, place)
+    elif choice < 0.42 and room.beds:
+        place = resting.begin_in_bed(actor, resting.choose_bed(actor))
+        resting.stay_lying(actor, None, float(actor.rng.uniform(2, 10)))
+        resting.rise_from_bed(actor, place)
+    else:
+        pose = actor.standing()
+        actor.add(pose.turns[None], pose.root[None], Posture.STAND)
+        if choice < 0.7:
+            acts.stand(actor, float(actor.rng.uniform(1, 5)))
+
+
+def length(rng: Generator, middle: float = 10.0) -> float:
+    """Seconds of a moment, log-normal about `middle`."""
+    return float(np.clip(rng.lognormal(np.log(middle), 0.45), SHORTEST_S, 0.75 * LONGEST_S))
+
+
+def something(actor: Actor, seconds: float) -> None:
+    """One act of everyday life that this room allows; raises NoFit if none of a few does."""
+    names = list(DAILY)
+    share = np.array([DAILY[name][0] for name in names])
+    for attempt in range(TRIES):
+        step, at, yaw = actor.now, actor.at.copy(), actor.yaw
+        name = names[int(actor.rng.choice(len(names), p=share / share.sum()))]
+        try:
+            DAILY[name][1](actor, seconds)
+        except NoFit:
+            if attempt == TRIES - 1:
+                raise
+            if actor.now > step > 0:
+                actor.cut(step)
+            actor.at, actor.yaw = at, yaw
+        else:
+            return
+
+
+# ---- scripts -----------------------------------------------------------------------------------
+
+
+def daily(cast: Cast) -> Played:
+    """One person, one or a few acts."""
+    actor, until = cast.someone(), length(cast.rng, 11)
+    begin(actor, empty=cast.rng.random() < BEGINS_EMPTY)
+    while actor.seconds < until:
+        acting = float(cast.rng.choice((cast.rng.uniform(1, 4), cast.rng.uniform(4, 12))))
+        something(actor, acting)
+    if cast.rng.random() < 0.25:
+        acts.leave(actor, int(cast.rng.choice(acts.exits(actor))))
+        actor.away(float(cast.rng.uniform(1, 4)))
+    return cast.played()
+
+
+def long_still(cast: Cast) -> Played:
+    """Sitting, lying on purpose or standing for most of a minute."""
+    actor, seconds = (
+        cast.someone(),
+        float(cast.rng.uniform(12, 36) if cast.rng.random() < 0.8 else cast.rng.uniform(36, 55)),
+    )
+    choice, room = cast.rng.random(), actor.setting.room
+    begin(actor, empty=cast.rng.random() < BEGINS_EMPTY)
+    if choice < 0.55 and (room.seats or room.beds):
+        seated = room.seats and (not room.beds or cast.rng.random() < 0.7)
+        place = (
+            resting.choose_seat(actor)
+            if seated
+            else resting.bedside(actor, resting.choose_bed(actor))
+        )
+        resting.sit_down(actor, place)
+        resting.stay_seated(actor, place, seconds)
+    elif choice < 0.8 and room.beds:
+        resting.rest_on_bed(actor, seconds)
+    elif choice < 0.9:
+        acts.free_spot(actor)
+        acts.stand_still(actor, seconds)
+    else:
+        resting.lie_on_floor(actor, seconds)
+    return replace(cast.played(), whole=True)
+
+
+def up_and_down(cast: Cast) -> Played:
+    """Sits down and stands up again and again, drops onto a bed: what looks most like a fall."""
+    actor, rng = cast.someone(), cast.rng
+    begin(actor, empty=rng.random() < BEGINS_EMPTY)
+    bed = None
+    if actor.setting.room.beds and rng.random() < 0.5:
+        bed = resting.choose_bed(actor)
+    place = resting.choose_seat(actor) if bed is None else resting.bedside(actor, bed)
+    for _ in range(int(rng.integers(1, 4))):
+        resting.sit_down(actor, place)
+        resting.stay_seated(actor, place, float(rng.uniform(0.5, 8)))
+        if bed is not None and rng.random() < 0.6:
+            resting.lie_down(actor, bed)
+            resting.stay_lying(actor, bed, float(rng.uniform(1, 9)))
+            resting.rise_from_bed(actor, place)
+        elif rng.random() < 0.8:
+            resting.stand_up(actor, place)
+            acts.stand_still(actor, float(rng.uniform(0.3, 2)))
+    return cast.played()
+
+
+def empty_room(cast: Cast) -> Played:
+    """Nobody; now and then somebody comes in or goes out."""
+    actor, seconds = cast.someone(), length(cast.rng, 9)
+    door = int(cast.rng.choice(acts.exits(actor)))
+    if cast.rng.random() < 0.4:
+        begin(actor, empty=False)
+        acts.leave(actor, door)
+        actor.away(seconds)
+    else:
+        actor.at = np.array(actor.setting.room.doors[door].outside)
+        actor.away(seconds)
+        if cast.rng.random() < 0.3:
+            acts.enter(actor, door, 0.0)
+            acts.stand(actor, 2.0)
+    return cast.played()
+
+
+def a_fall(cast: Cast) -> Played:
+    """One falls; lies; is alone, gets up, or is helped."""
+    actor = cast.someone()
+    return _fall(cast, actor, [])
+
+
+def a_seen_fall(cast: Cast) -> Played:
+    """One falls while somebody else goes about his business."""
+    actor, other = cast.someone(), cast.someone()
+    begin(other, empty=False)
+    return _fall(cast, actor, [other])
+
+
+def _fall(cast: Cast, actor: Actor, others: list[Actor]) -> Played:
+    rng = cast.rng
+    kind = mishaps.draw_kind(actor)
+    if kind != "bed" or rng.random() < 0.3:
+        begin(actor, empty=rng.random() < BEGINS_EMPTY)
+        if rng.random() < 0.35:
+            something(actor, float(rng.uniform(1, 5)))
+    whole_minute = rng.random() < 0.12
+    lying = float(rng.uniform(35, 50) if whole_minute else rng.gamma(2.2, 3.2) + 2)
+    event = mishaps.fall(actor, 0, kind, lying)
+    for other in others:
+        while other.now < actor.now - 20:
+            something(other, float(rng.uniform(2, 8)))
+        other.cut(min(other.now, actor.now))
+    ending = rng.random()
+    if ending < 0.22:
+        mishaps.recover(actor)
+        if rng.random() < 0.5:
+            acts.wander(actor, 2.0)
+    elif ending < 0.45:
+        event = _helped(cast, actor, others, event)
+    played = cast.played()
+    stays = actor.posture == Posture.DOWN
+    last = replace(event, end=actor.now) if stays else event
+    return replace(played, events=(last,))
+
+
+def _helped(cast: Cast, actor: Actor, others: list[Actor], event: Event) -> Event:
+    """Somebody who is there, or who comes in, kneels down beside the one who lies."""
+    if others:
+        helper = others[0]
+        meetings.wait((helper, actor))
+    else:
+        helper = cast.someone()
+        share = float(cast.rng.uniform(0.2, 0.8))
+        after = (event.onset + share * (actor.now - event.onset)) * STEP_S
+        acts.enter(helper, int(cast.rng.choice(acts.exits(helper))), max(0.5, after))
+    meetings.help_up(helper, actor, float(cast.rng.uniform(2, 7)))
+    meetings.wait((actor, helper))
+    if cast.rng.random() < 0.4:
+        end = actor.now
+        mishaps.recover(actor)
+        return replace(event, end=end)
+    return replace(event, end=actor.now)
+
+
+def a_fight(cast: Cast) -> Played:
+    """Two or three who meet and fight; then they part."""
+    rng = cast.rng
+    number = 3 if rng.random() < 0.15 else 2
+    actors = [cast.someone() for _ in range(number)]
+    _all_begin(actors, rng)
+    events = meetings.fight(actors, rng, float(rng.uniform(2.5, 9)))
+    fallen = any(event.kind == "fall" for event in events)
+    for actor in actors:
+        if fallen and actor is actors[1]:
+            actor.still(float(rng.uniform(2, 12)), Posture.DOWN, 1.0)
+        elif rng.random() < 0.4:
+            running = rng.random() < 0.5
+            door = int(rng.choice(acts.exits(actor)))
+            acts.leave(actor, door, 1.1, Posture.RUN if running else Posture.WALK)
+        else:
+            acts.stand(actor, float(rng.uniform(1, 5)))
+    played = cast.played()
+    ended = [replace(e, end=actors[1].now) if e.kind == "fall" and fallen else e for e in events]
+    return replace(played, events=tuple(ended))
+
+
+def _all_begin(actors: Sequence[Actor], rng: Generator) -> None:
+    """All come in one after another, or all are there, or some of each."""
+    nobody, mixed = rng.random() < BEGINS_EMPTY, rng.random() < 0.3
+    for actor in actors:
+        begin(actor, empty=(rng.random() < 0.5) if mixed else nobody)
+    meetings.wait(actors)
+
+
+def a_meeting(cast: Cast) -> Played:
+    """Two or three who talk, embrace, shake hands; friendly contact that is no fight."""
+    rng = cast.rng
+    actors = [cast.someone() for _ in range(3 if rng.random() < 0.25 else 2)]
+    _all_begin(actors, rng)
+    meetings.gather(actors, float(rng.uniform(0.7, 1.2)))
+    until = actors[0].seconds + length(rng, 8)
+    while actors[0].seconds < until:
+        choice = rng.random()
+        if choice < 0.4:
+            meetings.talk(actors, float(rng.uniform(1.5, 7)))
+        elif choice < 0.65:
+            meetings.embrace(actors[0], actors[1], float(rng.uniform(2, 6)))
+        elif choice < 0.8:
+            meetings.shake_hands(actors[0], actors[1], float(rng.uniform(1.5, 3.5)))
+        else:
+            something(actors[int(rng.integers(len(actors)))], float(rng.uniform(1, 5)))
+        meetings.wait(actors)
+    return cast.played()
+
+
+def a_crowd(cast: Cast) -> Played:
+    """Three to six, each about his own business."""
+    rng = cast.rng
+    until = length(rng, 9)
+    for _ in range(int(rng.integers(3, 7))):
+        actor = cast.someone()
+        begin(actor, empty=rng.random() < 0.3)
+        while actor.seconds < until:
+            if rng.random() < 0.6:
+                acts.wander(actor, float(rng.uniform(1, 4)))
+            else:
+                something(actor, float(rng.uniform(1, 6)))
+        actor.cut(round(until * RATE_HZ))
+    return cast.played()
+
+
+def children_play(cast: Cast) -> Played:
+    """Two who play on the floor and chase each other."""
+    rng = cast.rng
+    actors = [cast.someone() for _ in range(2)]
+    for actor in actors:
+        begin(actor, empty=False)
+    meetings.wait(actors)
+    for actor in actors:
+        for _ in range(int(rng.integers(1, 3))):
+            if rng.random() < 0.5:
+                resting.play(actor, float(rng.uniform(3, 9)))
+            else:
+                acts.run(actor, float(rng.uniform(1, 4)))
+        actor.turn(yaw_to(actor.at, actors[0].at) if actor is not actors[0] else actor.yaw)
+    return cast.played()
