@@ -160,7 +160,7 @@ class Cpu:
 
         def open_processor(*_):
             plug.passing("open")
-            return self._open(plug)
+            return self.open(plug)
 
         patch.setattr(daemon, "open_processor", open_processor)
 
@@ -172,7 +172,8 @@ class Cpu:
         """Whether there is anything in the memory of the processor."""
         return bool(self._memory.any())
 
-    def _open(self, plug):
+    def open(self, plug):
+        """With this plug at every stage."""
         arena = Arena(ARENA_BYTES)
         self._memory = arena._whole
         key = arena.buffer(32)

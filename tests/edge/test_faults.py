@@ -18,15 +18,17 @@ from edge.errors import (
     OutboxError,
     ProcessorError,
 )
+from edge.frame import Frame
 from edge.identity import load_or_create
 from edge.processors.cpu import GREY_CANVAS, CpuProcessor
 from edge.publisher import Publisher
 from edge.sources import Source, caps
 from kernels.errors import AcceleratorError, ReleaseError
-from tests.edge.device import Cpu, Device, Plug
+from kernels.libcuda import _CURES
+from tests.edge.device import INJECTED, Cpu, Device, Plug
 from tests.edge.listening import Listener, broker_config, until
-from tests.edge.oracle import LinearEncoder, lies
-from tests.edge.stages import TOPICS, D, K, tiny_profile
+from tests.edge.oracle import LinearEncoder, Witness, lies
+from tests.edge.stages import NOISE_KEY, TOPICS, D, K, tiny_profile
 from wire.message import open_sealed, unpack
 from wire.status import FAULTS, DeviceStatus
 
@@ -68,6 +70,10 @@ def nothing_wrong_left(ran):
     assert ran.lies() == []
     assert ran.dirty or not ran.messages(), "the control: there was something to wipe"
     assert not ran.way.holds()
+
+
+def test_what_a_gpu_may_call_its_faults_can_be_told():
+    assert set(_CURES) == set(FAULTS)
 
 
 def test_without_a_fault_every_frame_is_released_and_all_is_wiped(device):
@@ -154,6 +160,39 @@ def test_a_fault_before_anything_is_open_is_told(device, fault):
     assert ran.error.fault == ran.publisher.last.fault == fault
     assert (ran.publisher.last.camera, ran.publisher.last.releases) == ("missing", 0)
     assert ran.messages() == []
+
+
+@pytest.mark.parametrize("levels", [(0, None, 1, 0), (None, 1, 1)])
+@pytest.mark.parametrize("point", OWN_STAGES)
+def test_a_processor_gives_a_whole_release_or_leaves_the_last_one(point, levels):
+    for error, turn in itertools.product([*NAMED, *OTHERS], range(len(levels))):
+        gives_whole_releases(Plug(point, error, turn), levels)
+
+
+def gives_whole_releases(plug, levels):
+    way = Cpu(tiny_profile())
+    witness = Witness(tiny_profile(), NOISE_KEY, way.layout, way.embed)
+    processor = way.open(plug)
+    out, wanted = np.zeros(K, np.int16), np.zeros(K, np.int16)
+    for seed, level in enumerate(levels):
+        processor.canvas[:] = np.random.default_rng(seed).integers(0, 256, processor.canvas.size)
+        embedding = witness.embedding(processor.canvas)
+        try:
+            processor.process(Frame(processor.canvas, 0), level, out, lambda: None)
+        except INJECTED:
+            break
+        finally:
+            assert not processor.canvas.any()
+            assert not any(held.any() for held in processor_memory(processor))
+        wanted = wanted if level is None else witness.release(embedding, level)
+        assert np.array_equal(out, wanted)
+    assert np.array_equal(out, wanted)
+    processor.close()
+    assert not way.holds()
+
+
+def processor_memory(processor):
+    return processor._planes, processor._embedding, processor._vector
 
 
 def test_at_a_cap_a_fault_releases_nothing_wrong_either(device):
