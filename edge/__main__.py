@@ -50,7 +50,7 @@ SIGTERM or Ctrl-C stops cleanly: everything that saw a frame is wiped, waiting m
 flushed for at most 2 s and kept otherwise, and one line of JSON sums up the run on standard
 output. A second Ctrl-C ends at once.
 
-Exit status: 0 clean; 1 broke while running; 2 wrong settings, or a driver, device or kernels that
+Exit status: 0 clean; 1 broke while running; 2 wrong settings, or a driver or kernels that
 a restart does not bring; 3 the way from frame to vector failed: start it again. The status of the
 device at the broker names the fault."""
 

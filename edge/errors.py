@@ -5,7 +5,7 @@ Each room raises its own member and nothing else. Messages say what to do next, 
 password, a key or anything of a frame.
 """
 
-LASTING_FAULTS = frozenset({"no-driver", "driver-too-old", "no-device", "no-kernels"})
+LASTING_FAULTS = frozenset({"no-driver", "driver-too-old", "no-kernels"})
 
 
 class EdgeError(Exception):

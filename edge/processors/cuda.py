@@ -51,7 +51,8 @@ class CudaProcessor:
     ) -> None:
         """`graph`: for frames of `format`, and with a release of these `parameters`."""
         self.canvas = graph.frame
-        self.hardware = f"{device.name}, driver for CUDA {device.driver_version / 1000:g}"
+        major, minor = divmod(device.driver_version // 10, 100)
+        self.hardware = f"{device.name}, driver for CUDA {major}.{minor}"
         self._device, self._engine, self._graph = device, engine, graph
         self._parameters = parameters
         self._closed = False

@@ -175,7 +175,7 @@ def test_a_machine_that_will_not_do_is_told_and_nothing_is_opened(device, contro
     control.machine(*machine)
     ran = device()
     assert told(ran) == fault
-    assert not ran.error.restart_may_cure
+    assert ran.error.restart_may_cure == (fault == "no-device")  # it may come up late
     assert ran.messages() == []
     assert control.live() == 0
 
