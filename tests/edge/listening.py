@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A subscriber with the operator's certificate, and a device's configuration for a test broker."""
 
+import itertools
 import ssl
 import threading
 import time
@@ -15,6 +16,7 @@ from edge.session import Link
 from edge.tls import client_context
 
 TIMEOUT_S = 60.0
+NUMBERS = itertools.count()  # a name used twice would be given what the first one has missed
 
 
 class Listener:
@@ -27,7 +29,9 @@ class Listener:
         context = ssl.create_default_context(cafile=paths.ca)
         context.load_cert_chain(paths.cert, paths.key)
         self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"test-{name}-{id(self)}", protocol=mqtt.MQTTv5
+            CallbackAPIVersion.VERSION2,
+            client_id=f"test-{name}-{next(NUMBERS)}",
+            protocol=mqtt.MQTTv5,
         )
         self._client.reconnect_delay_set(1, 1)
         self._client.tls_set_context(context)
