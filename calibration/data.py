@@ -4,17 +4,20 @@
 Columns: clip, set, subject, scene, label, start_s, end_s. `clip` is a path inside the folder.
 Rows of one clip belong together and must agree about set, subject and scene. Any label is accepted;
 intervals may overlap. A row whose label, start and end are all blank names a clip without any.
+Rendered sets add onset_s, impact_s, person and how, which say more of an interval, and moment,
+camera and seed, from which the clip can be rendered again. Each of them may be missing or blank.
 This module reads the list only and never opens a clip: whoever does will notice a missing file.
 """
 
 import csv
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("clip", "set", "subject", "scene", "label", "start_s", "end_s")
+FURTHER = ("onset_s", "impact_s", "person", "how", "moment", "camera", "seed")
 
 
 class DataError(Exception):
@@ -23,11 +26,15 @@ class DataError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What happens from `start_s` to `end_s` seconds of clip time."""
+    """What happens from `start_s` to `end_s` seconds of clip time, to whom and in which way."""
 
     label: str
     start_s: float
     end_s: float
+    onset_s: float | None = None  # of an event, where it is known apart from the start
+    impact_s: float | None = None
+    person: str = ""
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,14 @@ class Clip:
     subject: str
     scene: str
     intervals: tuple[Interval, ...]
+    moment: str = ""  # clips of one moment show the same people at the same time
+    camera: str = ""
+    seed: str = ""
+
+    @property
+    def rendered(self) -> bool:
+        """Whether its list says that nobody real is in it: only what is rendered has a seed."""
+        return bool(self.seed)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -53,8 +68,13 @@ class Clip:
 
     def spans(self, labels: Iterable[str]) -> list[tuple[float, float]]:
         """(start_s, end_s) of every interval whose label is one of `labels`, by start."""
+        return [(i.start_s, i.end_s) for i in self.labelled(labels)]
+
+    def labelled(self, labels: Iterable[str]) -> list[Interval]:
+        """Every interval whose label is one of `labels`, by start."""
         wanted = frozenset(labels)
-        return sorted((i.start_s, i.end_s) for i in self.intervals if i.label in wanted)
+        found = [i for i in self.intervals if i.label in wanted]
+        return sorted(found, key=lambda i: (i.start_s, i.end_s))
 
 
 def load_labels(folder: Path) -> list[Clip]:
@@ -94,7 +114,7 @@ def _cells(row: dict[str, str | None], where: str) -> dict[str, str]:
         if value is None:
             raise DataError(f"{where}: the row ends before column {column}")
         cells[column] = value.strip()
-    return cells
+    return cells | {column: (row.get(column) or "").strip() for column in FURTHER}
 
 
 def _clip(folder: Path, cells: dict[str, str], where: str) -> Clip:
@@ -108,6 +128,9 @@ def _clip(folder: Path, cells: dict[str, str], where: str) -> Clip:
         subject=cells["subject"],
         scene=cells["scene"],
         intervals=_intervals(cells, where),
+        moment=cells["moment"],
+        camera=cells["camera"],
+        seed=cells["seed"],
     )
 
 
@@ -119,7 +142,14 @@ def _intervals(cells: dict[str, str], where: str) -> tuple[Interval, ...]:
     start_s, end_s = (_seconds(cells, column, where) for column in ("start_s", "end_s"))
     if end_s < start_s:
         raise DataError(f"{where}: end_s {end_s:g} lies before start_s {start_s:g}")
-    return (Interval(cells["label"], start_s, end_s),)
+    onset_s, impact_s = (
+        _seconds(cells, column, where) if cells[column] else None
+        for column in ("onset_s", "impact_s")
+    )
+    if onset_s is not None and not start_s <= onset_s <= end_s:
+        raise DataError(f"{where}: onset_s {onset_s:g} lies outside {start_s:g} to {end_s:g}")
+    told = (cells["label"], start_s, end_s, onset_s, impact_s, cells["person"], cells["how"])
+    return (Interval(*told),)
 
 
 def _seconds(cells: dict[str, str], column: str, where: str) -> float:
@@ -135,9 +165,8 @@ def _seconds(cells: dict[str, str], column: str, where: str) -> float:
 def _join(known: Clip | None, clip: Clip, where: str) -> Clip:
     if known is None:
         return clip
-    for field in ("set", "subject", "scene"):
+    for field in ("set", "subject", "scene", "moment", "camera", "seed"):
         first, second = getattr(known, field), getattr(clip, field)
         if first != second:
             raise DataError(f"{where}: {clip.name} has {field} {second!r}, and {first!r} above")
-    joined = (*known.intervals, *clip.intervals)
-    return Clip(clip.path, clip.name, clip.set, clip.subject, clip.scene, joined)
+    return replace(known, intervals=(*known.intervals, *clip.intervals))

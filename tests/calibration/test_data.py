@@ -32,6 +32,37 @@ def test_further_columns_any_order_and_a_byte_order_mark_are_accepted(tmp_path):
     assert clip.intervals == (Interval("fall", 1.0, 4.0),)
 
 
+def test_what_a_rendered_set_says_besides(tmp_path):
+    header = HEADER.strip() + ",onset_s,impact_s,person,moment,camera,seed,how\n"
+    rows = (
+        "c.mkv,rooms_test,b1+b2,r7,walk,0.0,3.0,,,b1,17,1,5,\n"
+        'c.mkv,rooms_test,b1+b2,r7,fall,3.0,9.0,3.5,4.2,b2,17,1,5,"faint, limp"\n'
+    )
+    (clip,) = load_labels(write(tmp_path, header + rows))
+    assert (clip.moment, clip.camera, clip.seed, clip.rendered) == ("17", "1", "5", True)
+    walk, fall = clip.intervals
+    assert walk == Interval("walk", 0.0, 3.0, person="b1")
+    assert fall == Interval("fall", 3.0, 9.0, 3.5, 4.2, "b2", "faint, limp")
+    (plain,) = load_labels(write(tmp_path, HEADER + "c.mkv,rooms_test,b1,r7,walk,0,3\n"))
+    assert not plain.rendered  # the control: a name proves nothing
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("9.5,,b2,17,1,5", "onset_s 9.5 lies outside 3 to 9"),
+        ("x,,b2,17,1,5", "onset_s 'x' is no number"),
+        ("3,inf,b2,17,1,5", "impact_s must be finite"),
+        ("3,,b2,17,1,6", "c.mkv has seed '6', and '5' above"),
+    ],
+)
+def test_a_bad_further_cell_is_named(tmp_path, cells, message):
+    header = HEADER.strip() + ",onset_s,impact_s,person,moment,camera,seed\n"
+    rows = f"c.mkv,s,b1,r7,walk,0,3,,,b1,17,1,5\nc.mkv,s,b1,r7,fall,3,9,{cells}\n"
+    with pytest.raises(DataError, match=f"line 3: {message}"):
+        load_labels(write(tmp_path, header + rows))
+
+
 def test_a_clip_without_intervals(tmp_path):
     (clip,) = load_labels(write(tmp_path, HEADER + "a.mp4,s,p,r,,,\n"))
     assert clip.intervals == ()
