@@ -204,6 +204,7 @@ def _device(index: int, table: Table) -> Device:
         raw = base64.b64decode(table.text("public_key"), validate=True)
         key = device_key(raw)
         profile = Profile.load(table.path("profile") or _shipped("profile.json"))
+        profile.require_cap_kept()
     except (binascii.Error, Malformed) as error:
         raise ConfigError(
             f"device[{index}].public_key must be the base64 of 32 bytes: {error}"

@@ -65,9 +65,10 @@ def open_books(config: EdgeConfig, stack: ExitStack) -> Books:
 
 
 def load_profile(path: Path, model: Path) -> Profile:
-    """The profile, if it was made for exactly this model; ConfigError otherwise."""
+    """The profile, if it keeps its cap and was made for exactly this model; else ConfigError."""
     try:
         profile = Profile.load(path)
+        profile.require_cap_kept()
     except BadProfile as error:
         raise ConfigError(f"[profile] path {path}: {error}") from error
     try:

@@ -5,6 +5,8 @@ The device obeys it, the bridge checks against it, and every message names it by
 all its values. A profile holds no secret. Values out of range are refused with key and range, in
 `Profile(...)` as in `Profile.load`; BadProfile is the only error.
 
+A profile also states a cap. Whoever is to obey it or to trust it asks `require_cap_kept` first.
+
 Ranges keep the mechanism exact: with D <= 4096 and K <= 1024 a projected coordinate stays below
 2^27 and the sum of K squares below 2^63; `clip_norm + noise_bound(max sigma)` fits int16.
 """
@@ -117,6 +119,27 @@ class Profile:
         """Cap on what one release at this noise level leaks: C^2 / (2 sigma^2 ln 2) bits."""
         ratio = self.clip_norm / self.sigmas[level]
         return ratio * ratio / (2.0 * math.log(2.0))
+
+    def window_bits(self) -> float:
+        """Most bits that one window leaks at the finest noise, every tick a new release."""
+        return self.rate_hz * self.window_s * self.release_bits(0)
+
+    def require_cap_kept(self) -> None:
+        """Raise BadProfile if a window at the finest noise leaks more than the stated cap.
+
+        A ledger would keep the cap even so, by falling silent. But a profile that says one thing
+        and is built for another was edited, or made for another rate: neither side takes it.
+        """
+        if self.window_bits() <= self.window_cap_bits:
+            return
+        releases = self.rate_hz * self.window_s
+        least = self.clip_norm * math.sqrt(releases / (2.0 * math.log(2.0) * self.window_cap_bits))
+        raise BadProfile(
+            f"profile: {releases} releases in {self.window_s} s with clip_norm {self.clip_norm} "
+            f"and sigma {self.sigmas[0]} leak up to {self.window_bits():.6g} bits, more than its "
+            f"window_cap_bits of {self.window_cap_bits:.6g}; that takes a sigma of at least "
+            f"{math.ceil(least)}: use the profile as it was made, or make one for this cap"
+        )
 
     def coordinate_bound(self, level: int) -> int:
         """The largest |z_i| that a release at this noise level can have."""

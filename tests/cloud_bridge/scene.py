@@ -45,7 +45,7 @@ def make_profile(name: str = "test") -> Profile:
         sigmas=SIGMAS,
         rate_hz=RATE,
         window_s=2,
-        window_cap_bits=16.0,
+        window_cap_bits=400.0,
     )
 
 
