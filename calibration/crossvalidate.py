@@ -22,9 +22,6 @@ import torch
 
 from calibration.data import Clip
 from calibration.evaluate import (
-    Outcome,
-    Report,
-    build_report,
     describe,
     replay_one,
     shipped_models,
@@ -35,6 +32,7 @@ from calibration.footage import Footage, load_footage
 from calibration.learning import Model, train_head
 from calibration.quantise import ship
 from calibration.replay import Station
+from calibration.report import Outcome, Report, build_report
 from calibration.train import (
     add_arguments as add_training_arguments,
 )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lethe-calibrate evaluate`: the deployed path over labelled clips, and its figures as JSON.
+"""`lethe-calibrate evaluate`: the deployed path over labelled clips, and its figures.
 
 Order: read labels.csv, replay every clip (`calibration.replay`: real noise at the shipped profile's
 finest level), match alarms with labels (`calibration.outcomes`), write the report. A clip that is
-missing or cannot be decoded is counted and named, the rest is finished, and the exit status is 1.
-Only numbers are written: no frame, no embedding, no vector.
+missing, cannot be decoded or ends before its labels is counted and named, the rest is finished, and
+the exit status is 1. Only numbers are written: no frame, no embedding, no vector.
 """
 
 import argparse
@@ -16,33 +16,21 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from calibration.data import Clip, DataError, load_labels
 from calibration.folds import FOLDS, split
 from calibration.metrics import Bounds
-from calibration.outcomes import KINDS, PHASES, Replay, summarise
+from calibration.outcomes import PHASES
 from calibration.replay import LEVEL, Models, ReplayError, Station, window_bits
+from calibration.report import BOOTSTRAP_SEED, Outcome, Report, build_report
 from edge.errors import CameraError
 
-BOOTSTRAP_SEED = 0
 LIBRARIES = ("lethe", "numpy", "openvino", "opencv-python-headless", "cryptography")
 MODELS = Path(__file__).parents[1] / "models"
 
-Report = dict[str, Any]
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One clip: its replays, one per draw of the noise, or why there are none."""
-
-    clip: Clip
-    replays: tuple[Replay, ...]
-    failure: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,9 +102,19 @@ def replay_all(
 def replay_one(station: Station, clip: Clip, draws: int) -> Outcome:
     """Replay one clip; what is wrong with this clip alone becomes part of its outcome."""
     try:
-        return Outcome(clip, tuple(station.replay(clip.path, draws)))
+        replays = tuple(station.replay(clip.path, draws))
+        return Outcome(clip, replays, _beyond(clip, replays[0].seconds))
     except (CameraError, ReplayError) as error:
         return Outcome(clip, (), str(error))
+
+
+def _beyond(clip: Clip, seconds: float) -> str:
+    """What is wrong with labels that begin when the clip is over; an event there is no event."""
+    late = [i for i in clip.intervals if i.start_s > seconds]
+    return "".join(
+        f"label {i.label!r} begins at {i.start_s:g} s, and the clip ends at {seconds:g} s"
+        for i in late[:1]
+    )
 
 
 _station: list[Station] = []  # of a worker process: opened once, by the pool's initialiser
@@ -173,69 +171,47 @@ def version(package: str) -> str:
         return "not installed"
 
 
-def build_report(outcomes: Sequence[Outcome], draws: int) -> Report:
-    """Figures over all replayed clips and over each set, failures, and one row per clip."""
-    good = [outcome for outcome in outcomes if not outcome.failure]
-    by_set: dict[str, list[Outcome]] = {}
-    for outcome in good:
-        by_set.setdefault(outcome.clip.set, []).append(outcome)
-    return {
-        "draws": draws,
-        "clips_evaluated": len(good),
-        "clips_failed": [{"clip": o.clip.name, "reason": o.failure} for o in outcomes if o.failure],
-        "hours": sum(outcome.replays[0].seconds for outcome in good) / 3600,
-        "kinds": figures(good, draws),
-        "sets": {name: figures(members, draws) for name, members in sorted(by_set.items())},
-        "clips": [row(outcome) for outcome in good],
-    }
-
-
-def figures(outcomes: Sequence[Outcome], draws: int) -> Report:
-    """Recall, delay, false alarms and AUC of every kind of event."""
-    clips = [outcome.clip for outcome in outcomes]
-    replays = [[outcome.replays[draw] for outcome in outcomes] for draw in range(draws)]
-    return {kind.name: summarise(kind, clips, replays, BOOTSTRAP_SEED) for kind in KINDS}
-
-
-def row(outcome: Outcome) -> Report:
-    """What one clip gave: peaks and alarms per draw of the noise."""
-    clip, first = outcome.clip, outcome.replays[0]
-    return {
-        "clip": clip.name,
-        "set": clip.set,
-        "subject": clip.subject,
-        "scene": clip.scene,
-        "labels": list(clip.labels),
-        "seconds": first.seconds,
-        "vectors": first.vectors,
-        "peaks": [dict(replay.peaks) for replay in outcome.replays],
-        "alarms": [[asdict(alarm) for alarm in replay.alarms] for replay in outcome.replays],
-    }
-
-
 def table(report: Report) -> str:
     """The summary for a terminal: one line per kind and phase, then what was spent."""
     profile = report["profile"]
-    lines = [f"{'kind':12}{'phase':11}{'recall':>22}{'delay s':>9}{'false/h':>24}{'AUC':>20}"]
+    lines = [
+        f"{'kind':12}{'phase':11}{'recall':>22}{'in time':>20}{'delay s':>9}{'p90':>6}"
+        f"{'false/h':>22}{'AUC':>20}"
+    ]
     for name, figure in report["kinds"].items():
         for phase in PHASES:
             found = figure[phase]
-            recall = _with_interval(found["recall"], found["recall_interval"])
+            recall, timely = (
+                _with_interval(found[key], found[f"{key}_interval"])
+                for key in ("recall", "recall_in_time")
+            )
             rate = _with_interval(
                 found["false_alarms_per_hour"], found["false_alarms_per_hour_interval"], 1
             )
             area = _with_interval(figure["auc"]["value"], figure["auc"]["interval"])
             lines.append(
-                f"{name:12}{phase:11}{recall:>16}{'n=' + str(figure['events']):>6}"
-                f"{_number(found['median_delay_s'], 1):>9}{rate:>24}"
-                f"{area if phase == PHASES[0] else '':>20}"
+                f"{name:12}{phase:11}{recall:>16}{'n=' + str(figure['events']):>6}{timely:>20}"
+                f"{_number(found['median_delay_s'], 1):>9}{_number(found['p90_delay_s'], 1):>6}"
+                f"{rate:>22}{area if phase == PHASES[0] else '':>20}"
             )
+    lines += [_normal(name, part) for name, part in report["origins"].items()]
+    ways = ", ".join(f"{n} by {name}" for name, n in report["clips_by_way"].items())
     lines.append(
-        f"{report['clips_evaluated']} clips, {report['hours']:.2f} h; at most "
+        f"{report['clips_evaluated']} clips ({ways}), {report['hours']:.2f} h; at most "
         f"{profile['bits_per_window']:.2f} bits per {profile['window_s']} s; "
         f"{len(report['clips_failed'])} clips failed"
     )
     return "\n".join(lines)
+
+
+def _normal(origin: str, part: Report) -> str:
+    """How often normal life raises an alarm of any kind."""
+    rates = (
+        f"{phase} {_number(one['false_alarms_per_day'], 1)} a day" + f" ({one['hours']:.2f} h)"
+        for phase, one in part["normal_life"].items()
+        if phase in PHASES
+    )
+    return f"{origin}: in normal life " + ", ".join(rates)
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alarms against labels: which events were found, how late, and which alarms were false.
 
-An alarm finds a labelled event if it is of the event's kind and its detection time lies between
-LEAD_S before the event's start and GRACE_S[phase] after its end. An alarm that finds neither an
-event nor a stretch that is neutral for its kind is false. Footage is negative for a kind wherever
-nothing is labelled that is an event of the kind or neutral for it; any label may occur. Times are
-seconds of clip time; nothing here reads a clock.
+An alarm may find a labelled event of its kind if its detection time lies between LEAD_S before the
+event's onset and GRACE_S[phase] after its end; in time is at most LIMIT_S[phase] after the onset.
+Each alarm finds at most one event (`calibration.matching`). An alarm that lies neither in an event
+nor in a stretch that is neutral for its kind is false; a further alarm inside an event that was
+found already is a repeat, neither found nor false. Footage is negative for a kind wherever nothing
+is labelled that is an event of the kind or neutral for it; any label may occur. Times are seconds
+of clip time; nothing here reads a clock.
 """
 
-import statistics
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from calibration.data import Clip
-from calibration.metrics import (
-    Bounds,
-    auc,
-    auc_interval,
-    poisson_rate_interval,
-    wilson,
-)
+from calibration.data import Clip, Interval
+from calibration.matching import Window, match
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,7 @@ class Kind:
     score: str  # the recogniser's probability that ranks clips for this kind
     events: tuple[str, ...]  # labels that mark an event
     neutral: tuple[str, ...]  # labels under which an alarm is neither found nor false
+    after_s: float = 0.0  # what lasts less than this is no event yet
 
 
 # The interval of a fall contains the lying that follows. Lying for less than PERSON_DOWN_S is no
@@ -38,12 +36,13 @@ PERSON_DOWN_S = 15.0
 KINDS = (
     Kind("fall", "fall", ("fall",), ("person_down", "down")),
     Kind("fight", "fight", ("fight",), ()),
-    Kind("person_down", "down", ("person_down", "down"), ("fall",)),
+    Kind("person_down", "down", ("person_down", "down"), ("fall",), PERSON_DOWN_S),
 )
 PHASES = ("suspected", "confirmed")
 
 LEAD_S = 0.5  # labels are made by eye
 GRACE_S = {"suspected": 3.0, "confirmed": 20.0}  # the delays that the alarms are built for
+LIMIT_S = {"suspected": 3.0, "confirmed": 20.0}  # after the onset; later is too late
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,135 +63,94 @@ class Replay:
     vectors: int
     peaks: Mapping[str, float]  # kind of the recogniser -> highest probability after the warm-up
     alarms: tuple[Alarm, ...]
+    sweep: tuple[tuple[Alarm, ...], ...] = ()  # alarms at each of calibration.sweep.SHIFTS
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One kind and phase in one clip: events, how many were found, delays in s, false alarms."""
+    """One kind and phase in one clip. Per event: its delay in s, or None, and whether in time."""
 
-    events: int
-    found: int
-    delays_s: tuple[float, ...]
-    false_alarms: int
+    delays: tuple[float | None, ...]
+    prompt: tuple[bool, ...]
+    wrong: tuple[Alarm, ...]
+    repeats: int
+
+    @property
+    def events(self) -> int:
+        """Labelled events."""
+        return len(self.delays)
+
+    @property
+    def delays_s(self) -> tuple[float, ...]:
+        """Delays of the events that were found."""
+        return tuple(delay for delay in self.delays if delay is not None)
+
+    @property
+    def found(self) -> int:
+        """Events that were found, however late."""
+        return len(self.delays_s)
+
+    @property
+    def in_time(self) -> int:
+        """Events that were found in time."""
+        return sum(self.prompt)
+
+    @property
+    def false_alarms(self) -> int:
+        """Alarms for which there was no reason."""
+        return len(self.wrong)
 
 
-def event_spans(kind: Kind, clip: Clip) -> list[Bounds]:
-    """(start_s, end_s) of every event of the kind in the clip."""
-    spans = clip.spans(kind.events)
+def events_of(kind: Kind, clip: Clip) -> list[Interval]:
+    """Every event of the kind in the clip, by start."""
+    found = clip.labelled(kind.events)
     if kind.name == "person_down":
-        spans += [s for s in clip.spans(["fall"]) if s[1] - s[0] >= PERSON_DOWN_S]
-    return sorted(spans)
+        found += [i for i in clip.labelled(["fall"]) if i.end_s - i.start_s >= kind.after_s]
+    return sorted(found, key=lambda i: (i.start_s, i.end_s))
+
+
+def onset(event: Interval) -> float:
+    """When the event began."""
+    return event.start_s if event.onset_s is None else event.onset_s
 
 
 def tally(kind: Kind, phase: str, clip: Clip, alarms: Sequence[Alarm]) -> Tally:
     """Match the alarms of one kind and phase with the clip's events of that kind."""
-    spans = event_spans(kind, clip)
-    excused = spans + clip.spans(kind.neutral)
-    times = sorted(a.detection_s for a in alarms if (a.kind, a.phase) == (kind.name, phase))
-    found = [[t for t in times if _finds(t, span, phase)] for span in spans]
+    events = events_of(kind, clip)
+    windows = [(onset(e) - LEAD_S, e.end_s + GRACE_S[phase]) for e in events]
+    limits = [onset(e) + kind.after_s + LIMIT_S[phase] for e in events]
+    early = [(a, min(b, limit)) for (a, b), limit in zip(windows, limits, strict=True)]
+    neutral = [(a - LEAD_S, b + GRACE_S[phase]) for a, b in clip.spans(kind.neutral)]
+    ours = sorted(
+        (a for a in alarms if (a.kind, a.phase) == (kind.name, phase)),
+        key=lambda alarm: alarm.detection_s,
+    )
+    times = [alarm.detection_s for alarm in ours]
+    matched = match(times, windows)
     return Tally(
-        events=len(spans),
-        found=sum(bool(hits) for hits in found),
-        delays_s=tuple(hits[0] - span[0] for hits, span in zip(found, spans, strict=True) if hits),
-        false_alarms=sum(not any(_finds(t, span, phase) for span in excused) for t in times),
+        delays=tuple(
+            None if t is None else t - onset(e) for t, e in zip(matched, events, strict=True)
+        ),
+        prompt=tuple(t is not None for t in match(times, early)),
+        wrong=tuple(a for a in ours if not _inside(a.detection_s, windows + neutral)),
+        repeats=sum(_inside(t, windows) for t in times) - sum(t is not None for t in matched),
     )
 
 
 def negative_seconds(kind: Kind, clip: Clip, seconds: float) -> float:
     """Seconds of the clip outside every event and neutral stretch; overlaps count once."""
-    covered, reached = 0.0, 0.0
-    for start, end in sorted(event_spans(kind, clip) + clip.spans(kind.neutral)):
-        covered += max(0.0, min(end, seconds) - max(start, reached))
+    events = [(event.start_s, event.end_s) for event in events_of(kind, clip)]
+    return max(0.0, seconds - covered(events + clip.spans(kind.neutral), seconds))
+
+
+def covered(spans: Sequence[Window], seconds: float) -> float:
+    """Seconds of a clip that lie in any of the spans."""
+    total, reached = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(0.0, min(end, seconds) - max(start, reached))
         reached = max(reached, min(end, seconds))
-    return max(0.0, seconds - covered)
+    return total
 
 
-def summarise(
-    kind: Kind, clips: Sequence[Clip], replays: Sequence[Sequence[Replay]], seed: int
-) -> dict[str, object]:
-    """Every figure of one kind over clips; replays (R draws, N clips).
-
-    Each figure is taken per draw of the noise and then averaged over the draws: averaging scores
-    first would remove the very noise that is under test.
-    """
-    hours = sum(
-        negative_seconds(kind, c, r.seconds) for c, r in zip(clips, replays[0], strict=True)
-    )
-    summary: dict[str, object] = {
-        "events": sum(len(event_spans(kind, clip)) for clip in clips),
-        "negative_hours": hours / 3600,
-        "auc": summarise_auc(kind, clips, replays, seed),
-    }
-    for phase in PHASES:
-        summary[phase] = _phase(kind, phase, clips, replays, hours / 3600)
-    return summary
-
-
-def summarise_auc(
-    kind: Kind, clips: Sequence[Clip], replays: Sequence[Sequence[Replay]], seed: int
-) -> dict[str, object]:
-    """AUC over clips: a clip's score is the peak of the kind's probability after the warm-up.
-
-    Positive are clips with a label of the kind; for person_down also those with a fall, because
-    who fell is down afterwards, for however short a time.
-    """
-    wanted = kind.events + kind.neutral if kind.name == "person_down" else kind.events
-    labels = [bool(clip.spans(wanted)) for clip in clips]
-    places = [clip.place for clip in clips]
-    values, bounds, method = [], [], ""
-    for draw in replays:
-        scores = [replay.peaks[kind.score] for replay in draw]
-        values.append(auc(scores, labels))
-        interval, method = auc_interval(scores, labels, places, seed)
-        bounds.append(interval)
-    return {
-        "value": _mean([v for v in values if v is not None]),
-        "interval": _mean_bounds([b for b in bounds if b is not None]),
-        "interval_over": method,
-        "positive_clips": sum(labels),
-        "negative_clips": len(labels) - sum(labels),
-    }
-
-
-def _phase(
-    kind: Kind,
-    phase: str,
-    clips: Sequence[Clip],
-    replays: Sequence[Sequence[Replay]],
-    hours: float,
-) -> dict[str, object]:
-    tallies = [
-        [tally(kind, phase, clip, replay.alarms) for clip, replay in zip(clips, draw, strict=True)]
-        for draw in replays
-    ]
-    every = [one for draw in tallies for one in draw]
-    delays = [delay for one in every for delay in one.delays_s]
-    draws = len(replays)
-    events = sum(one.events for one in tallies[0])
-    found = sum(one.found for one in every) / draws
-    false_alarms = sum(one.false_alarms for one in every) / draws
-    return {
-        "recall": found / events if events else None,
-        "recall_interval": wilson(found, events) if events else None,
-        "found": found,
-        "median_delay_s": statistics.median(delays) if delays else None,
-        "false_alarms": false_alarms,
-        "false_alarms_per_hour": false_alarms / hours if hours else None,
-        "false_alarms_per_hour_interval": poisson_rate_interval(false_alarms, hours)
-        if hours
-        else None,
-    }
-
-
-def _finds(time_s: float, span: tuple[float, float], phase: str) -> bool:
-    return span[0] - LEAD_S <= time_s <= span[1] + GRACE_S[phase]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _mean_bounds(bounds: Sequence[Bounds]) -> Bounds | None:
-    if not bounds:
-        return None
-    return sum(b[0] for b in bounds) / len(bounds), sum(b[1] for b in bounds) / len(bounds)
+def _inside(time_s: float, windows: Sequence[Window]) -> bool:
+    return any(start <= time_s <= end for start, end in windows)

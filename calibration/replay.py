@@ -3,8 +3,10 @@
 
 Order, per clip: the daemon's camera, desensitisation and INT8 encoder give one embedding per time
 step; then, per draw of the noise, the daemon's integer release with a fresh key from the kernel's
-random source, and the bridge's window, recogniser and alarms. Left out are sealing, transport, the
-ledger and the clock, which change no vector. Embeddings are kept only while their clip is replayed.
+random source, and the bridge's window, recogniser and alarms, at the card's thresholds and at those
+of `calibration.sweep`. A rendered clip of which only the planes were kept (.npz) enters at the
+encoder, without camera and desensitiser; `way` says so. Left out are sealing, transport, the ledger
+and the clock, which change no vector. Embeddings are kept only while their clip is replayed.
 
 The noise cannot be seeded here: there is no way to run this path with a known key.
 """
@@ -22,6 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.outcomes import Alarm, Replay
+from calibration.rooms.errors import RoomsError
+from calibration.rooms.store import load_planes
+from calibration.rooms.track import RATE_HZ as RENDERED_HZ
+from calibration.sweep import SHIFTS, shifted
 from cloud_bridge.alarm_parameters import alarm_parameters
 from cloud_bridge.alarms import Alarms, Transition
 from cloud_bridge.card import KINDS
@@ -41,7 +47,11 @@ LEVEL = 0  # the profile's finest noise, at which a device runs until a cap make
 FRAME_TIMEOUT_S = 30.0  # a file that gives no frame for so long is stuck
 START_US = 1_700_000_000_000_000  # unix time of a clip's first frame; any that a device may see
 
+PLANES_ONLY = ".npz"
+WAYS = ("camera", "planes")  # where a clip enters the deployed path
+
 F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
 
 
@@ -68,6 +78,11 @@ class Verdict:
     span: Span
 
 
+def way(clip: Path) -> str:
+    """Which of WAYS a clip takes."""
+    return "planes" if clip.suffix == PLANES_ONLY else "camera"
+
+
 class Station:
     """The deployed stages, opened once; replays one clip after another."""
 
@@ -92,27 +107,43 @@ class Station:
         """Every frame at the profile's rate -> (N, D) float32, N at least 1."""
         if not clip.is_file():
             raise ReplayError("no such file")
-        rate_hz, source = self.profile.rate_hz, str(clip.resolve())
-        desensitiser = Desensitiser(rate_hz)
-        canvas = np.zeros(GREY_CANVAS.nbytes, np.uint8)
-        planes = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
-        rows: list[F32] = []
-        with open_camera(source, rate_hz, GREY_CANVAS, canvas, realtime=False) as camera:
-            while True:
-                frame = camera.next(FRAME_TIMEOUT_S)
-                if frame is None:
-                    break
-                with frame:
-                    desensitiser.planes(frame.pixels.reshape(CANVAS_H, CANVAS_W), planes)
-                row = np.zeros(self._encoder.dim, np.float32)
-                self._encoder.embed(planes, row)
-                rows.append(row)
-            if not camera.ended:
-                raise ReplayError(f"no frame for {FRAME_TIMEOUT_S:g} s after {len(rows)} frames")
-        desensitiser.wipe()
+        planes = self._kept(clip) if way(clip) == "planes" else self._watched(clip)
+        rows = [self._encode(one) for one in planes]
         if not rows:
             raise ReplayError("no frame could be decoded")
         return np.stack(rows)
+
+    def _encode(self, planes: U8) -> F32:
+        row = np.zeros(self._encoder.dim, np.float32)
+        self._encoder.embed(planes, row)
+        return row
+
+    def _kept(self, clip: Path) -> Iterable[U8]:
+        """Planes that a renderer desensitised."""
+        if self.profile.rate_hz != RENDERED_HZ:
+            raise ReplayError(
+                f"its planes are at {RENDERED_HZ} Hz and the profile at {self.profile.rate_hz} Hz"
+            )
+        try:
+            return load_planes(clip)
+        except RoomsError as error:
+            raise ReplayError(str(error)) from error
+
+    def _watched(self, clip: Path) -> Iterator[U8]:
+        """Planes of one frame after the other; each is overwritten by the next."""
+        rate_hz, source, frames = self.profile.rate_hz, str(clip.resolve()), 0
+        desensitiser = Desensitiser(rate_hz)
+        canvas = np.zeros(GREY_CANVAS.nbytes, np.uint8)
+        planes = np.zeros((PLANES, CANVAS_H, CANVAS_W), np.uint8)
+        with open_camera(source, rate_hz, GREY_CANVAS, canvas, realtime=False) as camera:
+            while (frame := camera.next(FRAME_TIMEOUT_S)) is not None:
+                with frame:
+                    desensitiser.planes(frame.pixels.reshape(CANVAS_H, CANVAS_W), planes)
+                frames += 1
+                yield planes
+            if not camera.ended:
+                raise ReplayError(f"no frame for {FRAME_TIMEOUT_S:g} s after {frames} frames")
+        desensitiser.wipe()
 
     def release(self, embeddings: F32) -> I16:
         """(N, D) float32 -> (N, K) int16, with noise from a fresh key."""
@@ -127,7 +158,6 @@ class Station:
         """(N, K) int16, one vector per time step -> what the bridge makes of them."""
         card = self.recogniser.card
         parameters = alarm_parameters(card.alarms)
-        alarms = Alarms(card.thresholds, parameters)
         verdicts = self.verdicts(vectors)
         # A clip is scored by what the alarm rules would look at; one shorter than that, by its end.
         warm = [v for v in verdicts if v.span.vectors >= parameters.warm_up_vectors]
@@ -136,7 +166,11 @@ class Station:
             seconds=len(vectors) / self.profile.rate_hz,
             vectors=len(vectors),
             peaks=dict(zip(KINDS, peak.tolist(), strict=True)),
-            alarms=tuple(raise_alarms(alarms, verdicts)),
+            alarms=tuple(raise_alarms(Alarms(card.thresholds, parameters), verdicts)),
+            sweep=tuple(
+                tuple(raise_alarms(Alarms(shifted(card.thresholds, by), parameters), verdicts))
+                for by in SHIFTS
+            ),
         )
 
     def verdicts(self, vectors: I16) -> list[Verdict]:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from calibration.data import Clip, Interval
+from calibration.figures import summarise, trial
 from calibration.outcomes import (
     GRACE_S,
     KINDS,
     PERSON_DOWN_S,
     Alarm,
     Replay,
-    event_spans,
+    events_of,
     negative_seconds,
-    summarise,
     tally,
 )
 
@@ -59,14 +59,43 @@ def test_an_alarm_before_the_event_or_of_another_kind_or_phase_does_not_count():
     assert tally(KIND["fall"], "suspected", where, other).found == 0
 
 
-def test_one_alarm_may_find_overlapping_events_and_two_alarms_find_one_once():
-    overlapping = clip(("fight", 0, 5), ("fight", 3, 9))
-    assert (
-        tally(KIND["fight"], "suspected", overlapping, [alarm("fight", "suspected", 4)]).found == 2
-    )
+def test_two_alarms_find_one_event_once():
     twice = [alarm("fight", "suspected", 1), alarm("fight", "suspected", 2)]
     once = tally(KIND["fight"], "suspected", clip(("fight", 0, 5)), twice)
-    assert (once.found, once.false_alarms, once.delays_s) == (1, 0, (1,))
+    assert (once.found, once.false_alarms, once.delays_s, once.repeats) == (1, 0, (1,), 1)
+
+
+def test_two_people_who_fall_need_an_alarm_each():
+    where = clip(("fall", 0, 9), ("fall", 3, 9))
+    one = tally(KIND["fall"], "suspected", where, [alarm("fall", "suspected", 4)])
+    assert (one.found, one.in_time, one.false_alarms) == (1, 1, 0)
+    assert one.prompt == (False, True)  # 4 s is too late for the first and in time for the second
+    both = [alarm("fall", "suspected", 1), alarm("fall", "suspected", 4)]
+    two = tally(KIND["fall"], "suspected", where, both)
+    assert (two.found, two.in_time, two.delays, two.repeats) == (2, 2, (1, 1), 0)
+
+
+@pytest.mark.parametrize(("phase", "limit"), [("suspected", 3.0), ("confirmed", 20.0)])
+def test_late_is_found_and_not_in_time(phase, limit):
+    where = clip(("fall", 10, 60))
+    for at, prompt in ((10 + limit, 1), (10 + limit + 0.1, 0)):
+        result = tally(KIND["fall"], phase, where, [alarm("fall", phase, at)])
+        assert (result.found, result.in_time, result.false_alarms) == (1, prompt, 0)
+
+
+def test_the_onset_counts_where_it_is_known():
+    where = Clip(Path("x"), "x", "s", "p", "r", (Interval("fall", 10, 60, onset_s=14.0),))
+    result = tally(KIND["fall"], "suspected", where, [alarm("fall", "suspected", 16)])
+    assert (result.delays, result.in_time) == ((2.0,), 1)
+    early = tally(KIND["fall"], "suspected", where, [alarm("fall", "suspected", 12)])
+    assert (early.found, early.false_alarms) == (0, 1)
+
+
+def test_person_down_has_the_time_that_makes_it_one():
+    where = clip(("down", 10, 80))
+    for at, prompt in ((28.0, 1), (28.1, 0)):
+        alarms = [alarm("person_down", "suspected", at)]
+        assert tally(KIND["person_down"], "suspected", where, alarms).in_time == prompt
 
 
 def test_a_clip_with_unknown_labels_or_none_is_negative():
@@ -84,8 +113,8 @@ def test_negative_footage_counts_overlaps_once_and_ends_with_the_clip():
 
 def test_who_lies_after_a_fall_is_down_only_after_a_while():
     short, long = clip(("fall", 5, 9)), clip(("fall", 5, 5 + PERSON_DOWN_S))
-    assert event_spans(KIND["person_down"], short) == []
-    assert event_spans(KIND["person_down"], long) == [(5, 20)]
+    assert events_of(KIND["person_down"], short) == []
+    assert events_of(KIND["person_down"], long) == [Interval("fall", 5, 20)]
     result = tally(KIND["person_down"], "suspected", short, [alarm("person_down", "suspected", 9)])
     assert result.false_alarms == 0
     elsewhere = [alarm("person_down", "suspected", 40)]
@@ -100,7 +129,7 @@ def test_summary_by_hand():
         replay(alarm("fall", "suspected", 30), fall=0.6),
         replay(fall=0.1),
     ]
-    found = summarise(KIND["fall"], clips, [draw], seed=0)
+    found = summarise(KIND["fall"], trial(clips, [draw], 0))
     hours = (60 * 4 - 20) / 3600
     assert found["events"] == 2
     assert found["negative_hours"] == pytest.approx(hours)
@@ -116,12 +145,12 @@ def test_draws_are_averaged_as_figures_and_not_as_scores():
     clips = [clip(("fight", 0, 9)), clip()]
     first = [replay(fight=0.9), replay(fight=0.8)]
     second = [replay(fight=0.2), replay(fight=0.25)]
-    area = summarise(KIND["fight"], clips, [first, second], seed=0)["auc"]["value"]
+    area = summarise(KIND["fight"], trial(clips, [first, second], 0))["auc"]["value"]
     assert area == 0.5  # the control: averaged scores would rank 0.55 above 0.525 and give 1
 
 
 def test_nothing_to_measure_is_none_and_not_zero():
-    found = summarise(KIND["fight"], [], [[]], seed=0)
+    found = summarise(KIND["fight"], trial([], [[]], 0))
     assert found["auc"]["value"] is None
     assert found["suspected"]["recall"] is None
     assert found["suspected"]["false_alarms_per_hour"] is None
