@@ -19,11 +19,11 @@ import numpy.typing as npt
 from calibration.data import Clip
 from calibration.networks import KINDS
 from calibration.rooms.store import load_planes
+from calibration.rooms.track import RATE_HZ
 from edge.camera import open_camera
 from edge.processors.cpu import GREY_CANVAS
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 
-RATE_HZ = 10
 DECODE_TIMEOUT_S = 30.0
 PROGRESS_EVERY_S = 5.0
 

@@ -35,7 +35,7 @@ from torch import nn
 from calibration.accounting import sigma_for
 from calibration.checksums import sha256, write_sums
 from calibration.data import load_labels
-from calibration.footage import RATE_HZ, load_footage
+from calibration.footage import load_footage
 from calibration.learning import Model, embed
 from calibration.networks import (
     EMBEDDING_DIM,
@@ -45,6 +45,7 @@ from calibration.networks import (
     RELEASED_DIM,
     LastStep,
 )
+from calibration.rooms.track import RATE_HZ
 from calibration.train import CLIP_NORM, WINDOW_S, load_model
 from calibration.tune import WARM_UP_VECTORS
 from edge.encoders import open_encoder

@@ -18,7 +18,7 @@ import torch
 from calibration.accounting import sigma_for
 from calibration.data import Clip, load_labels
 from calibration.folds import FOLDS, split
-from calibration.footage import RATE_HZ, Footage, load_footage, total_seconds
+from calibration.footage import Footage, load_footage, total_seconds
 from calibration.learning import (
     Groups,
     Model,
@@ -29,6 +29,7 @@ from calibration.learning import (
     watch_all,
 )
 from calibration.networks import RELEASED_DIM
+from calibration.rooms.track import RATE_HZ
 
 WINDOW_S = 2
 CLIP_NORM = 256

@@ -12,58 +12,22 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from calibration.rooms import poses, rotation
+from calibration.rooms import poses, rotation, stillness
 from calibration.rooms.body import Body
 from calibration.rooms.errors import NoFit
+from calibration.rooms.figures import SIDES, Pose, put
 from calibration.rooms.motion import Motion
-from calibration.rooms.poses import SIDES, Pose
 from calibration.rooms.reach import BONE, plant
 from calibration.rooms.setting import Setting
-from calibration.rooms.track import LABELS, RATE_HZ, STEP_S, Act, Posture, Track
+from calibration.rooms.track import LABELS, STEP_S, Act, Posture, Track
+from calibration.rooms.ways import even, headings, smooth, steps_of, wrapped
 
 Array = npt.NDArray[np.float64]
 Generator = np.random.Generator
 
 BLEND = 3  # steps from one piece to the next
-TURNING = 3.2  # rad/s that a walking person turns at most
 SLOWEST = 0.35  # m/s
 UPPER = slice(BONE["chest"], BONE["hand_r"] + 1)
-# What moves when somebody shifts a little: bones that go together.
-FIDGETS = (
-    (BONE["upper_arm_l"], BONE["forearm_l"], BONE["hand_l"]),
-    (BONE["upper_arm_r"], BONE["forearm_r"], BONE["hand_r"]),
-    (BONE["forearm_l"], BONE["hand_l"]),
-    (BONE["forearm_r"], BONE["hand_r"]),
-    (BONE["head"],),
-    (BONE["calf_l"], BONE["foot_l"]),
-    (BONE["calf_r"], BONE["foot_r"]),
-)
-
-
-def smooth(share: Array) -> Array:
-    """0..1 -> 0..1, starting and stopping without a jerk."""
-    return np.asarray(share * share * (3 - 2 * share))
-
-
-def steps_of(seconds: float) -> int:
-    """Whole steps, at least one."""
-    return max(1, round(seconds * RATE_HZ))
-
-
-def ahead(yaw: float) -> Array:
-    """The direction (x, z) that somebody faces."""
-    return np.array([np.sin(yaw), np.cos(yaw)])
-
-
-def yaw_to(start: Array, end: Array) -> float:
-    """The yaw of somebody at `start` who looks to `end`, floor points."""
-    way = np.asarray(end) - np.asarray(start)
-    return float(np.arctan2(way[0], way[1]))
-
-
-def wrapped(angle: float) -> float:
-    """In -pi..pi."""
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
 class Actor:
@@ -164,7 +128,7 @@ class Actor:
     def standing(self) -> Pose:
         """A drawn way of standing here."""
         stoop = float(np.degrees(self.body.style.stoop_rad))
-        return poses.put(poses.standing(self.rng, self.skeleton, stoop), self.at, self.yaw)
+        return put(poses.standing(self.rng, self.skeleton, stoop), self.at, self.yaw)
 
     def blended(self, turns: Array, root: Array) -> tuple[Array, Array]:
         """The piece with its first steps drawn towards the last pose."""
@@ -268,8 +232,8 @@ class Actor:
         motion = motion or self.setting.repertoire.walk(self.body.style.walk)
         rate = self.body.style.tempo * pace
         speed = max(SLOWEST, motion.speed * self.skeleton.hip_m * rate)
-        points = _even(np.asarray(path, np.float64), speed * STEP_S)
-        yaws = self._headings(points, backward=backward)
+        points = even(np.asarray(path, np.float64), speed * STEP_S)
+        yaws = headings(points, self.at, self.yaw, backward=backward)
         seconds = (np.arange(len(points)) + 1) * STEP_S * (-1 if backward else 1)
         turns, root = motion.at(seconds + float(self.rng.uniform(0, 2)), rate)
         stoop = self.body.style.stoop_rad
@@ -281,17 +245,6 @@ class Actor:
         place[:, 1] = root[:, 1] * self.skeleton.hip_m
         self.add(*self.blended(turns, self._on_ground(turns, place, motion.ground)), posture)
         self.at, self.yaw = points[-1].copy(), float(yaws[-1])
-
-    def _headings(self, points: Array, *, backward: bool) -> Array:
-        """Yaw (N,) along points (N, 2), turning no faster than people do."""
-        way = np.diff(points, axis=0, prepend=self.at[None])
-        wanted = np.arctan2(way[:, 0], way[:, 1]) + (np.pi if backward else 0.0)
-        yaws, yaw = np.empty(len(points)), self.yaw
-        for k, goal in enumerate(wanted):
-            error = wrapped(float(goal) - yaw)
-            yaw += float(np.clip(error, -TURNING * STEP_S, TURNING * STEP_S)) if k else 0.6 * error
-            yaws[k] = yaw
-        return yaws
 
     def lean(self, turns: Array, yaws: Array | float, angle: Array) -> None:
         """Bend the trunk above the pelvis forward, in place, by angle (N,) radians."""
@@ -327,64 +280,9 @@ class Actor:
         pose = self.pose
         turns = np.repeat(pose.turns[None], count, axis=0)
         root = np.repeat(pose.root[None], count, axis=0)
-        self._breathe(turns, root)
+        stillness.breathe(self.rng, turns, root)
         for _ in range(int(self.rng.poisson(restless * seconds / 3))):
-            self._fidget(turns)
+            stillness.fidget(self.rng, turns)
         if posture == Posture.STAND:
-            self._sway(turns, root)
+            stillness.sway(self.rng, turns, root, self.body.style.sway)
         self.add(turns, root, posture)
-
-    def _breathe(self, turns: Array, root: Array) -> None:
-        """12 to 20 breaths a minute move chest, arms and head by about a degree."""
-        t = np.arange(len(turns)) * STEP_S
-        depth = float(self.rng.uniform(0.006, 0.02))
-        breath = (
-            depth
-            * np.sin(2 * np.pi * float(self.rng.uniform(0.2, 0.33)) * t)
-            * smooth(np.minimum(1.0, t))
-        )
-        across = rotation.rotate(turns[0, BONE["chest"]], np.array([1.0, 0.0, 0.0]))
-        drift = np.cumsum(self.rng.normal(0, 0.0012, (len(turns), 3)), axis=0)
-        bend = rotation.from_vector(breath[:, None] * across + drift * np.exp(-t / 20)[:, None])
-        turns[:, UPPER] = rotation.multiply(bend[:, None], turns[:, UPPER])
-        root[:, 1] += 0.12 * np.maximum(breath, 0)
-
-    def _fidget(self, turns: Array) -> None:
-        t = np.arange(len(turns)) * STEP_S
-        bones = list(FIDGETS[int(self.rng.integers(len(FIDGETS)))])
-        start, rise = float(self.rng.uniform(0, t[-1] + STEP_S)), float(self.rng.uniform(0.2, 0.8))
-        gone = smooth(np.clip((t - start) / rise, 0, 1))
-        if self.rng.random() < 0.6:
-            later = start + rise + float(self.rng.uniform(0, 1.5))
-            gone = gone - smooth(np.clip((t - later) / rise, 0, 1))
-        axis = self.rng.normal(0, 1, 3)
-        axis *= float(self.rng.uniform(0.08, 0.5)) / float(np.linalg.norm(axis))
-        move = rotation.from_vector(gone[:, None] * axis)
-        turns[:, bones] = rotation.multiply(move[:, None], turns[:, bones])
-
-    def _sway(self, turns: Array, root: Array) -> None:
-        """The whole body about its feet, a degree or so."""
-        t = np.arange(len(turns)) * STEP_S
-        size = 0.006 + 0.02 * self.body.style.sway
-        angle = np.zeros((len(t), 3))
-        for axis in (0, 2):
-            hertz, phase = self.rng.uniform(0.05, 0.35), self.rng.uniform(0, 6.28)
-            angle[:, axis] = size * (np.sin(6.28 * hertz * t + phase) - np.sin(phase))
-        bend = rotation.from_vector(angle)
-        feet = np.array([root[0, 0], 0.0, root[0, 2]])
-        root[:] = feet + rotation.rotate(bend, root - feet)
-        turns[:] = rotation.multiply(bend[:, None], turns)
-
-
-def _even(path: Array, stride: float) -> Array:
-    """Points (N, 2) every `stride` metres along a path, its corners cut, without its start."""
-    legs = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    along = np.concatenate([[0.0], np.cumsum(legs)])
-    count = max(1, round(along[-1] / stride))
-    reach = along[-1] * (np.arange(count) + 1) / count
-    points = np.stack([np.interp(reach, along, path[:, k]) for k in (0, 1)], axis=-1)
-    if count > 6:
-        kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9
-        padded = np.concatenate([points[:1], points[:1], points, points[-1:], points[-1:]])
-        points = np.stack([np.convolve(padded[:, k], kernel, "valid") for k in (0, 1)], axis=-1)
-    return points

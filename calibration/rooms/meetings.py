@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.rooms import poses, rotation
-from calibration.rooms.actor import Actor, ahead, smooth, steps_of, yaw_to
+from calibration.rooms.actor import Actor
 from calibration.rooms.errors import NoFit
+from calibration.rooms.figures import put
 from calibration.rooms.reach import BONE, reach
 from calibration.rooms.scuffle import Bout
 from calibration.rooms.track import STEP_S, Event, Posture
+from calibration.rooms.ways import ahead, smooth, steps_of, yaw_to
 
 Array = npt.NDArray[np.float64]
 Generator = np.random.Generator
@@ -133,7 +135,7 @@ def help_up(helper: Actor, fallen: Actor, seconds: float) -> None:
     helper.turn(yaw_to(helper.at, fallen.at))
     make = poses.kneeling if helper.rng.random() < 0.6 else poses.bending
     posture = Posture.SQUAT if make is poses.kneeling else Posture.BEND
-    helper.to(poses.put(make(helper.rng, helper.skeleton), helper.at, helper.yaw), 0.9, posture)
+    helper.to(put(make(helper.rng, helper.skeleton), helper.at, helper.yaw), 0.9, posture)
     count = steps_of(seconds)
     pose = helper.pose
     turns, root = np.repeat(pose.turns[None], count, 0), np.repeat(pose.root[None], count, 0)

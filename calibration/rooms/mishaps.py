@@ -8,28 +8,29 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from calibration.rooms import falls, poses, rotation
-from calibration.rooms.actor import Actor, ahead
-from calibration.rooms.acts import free_spot, stand, tie_shoes
+from calibration.rooms import falls, poses, rotation, upsets
+from calibration.rooms.actor import Actor
+from calibration.rooms.acts import free_spot, stand
 from calibration.rooms.errors import NoFit
-from calibration.rooms.poses import Pose
+from calibration.rooms.figures import Pose, put
+from calibration.rooms.handwork import tie_shoes
+from calibration.rooms.onfloor import creep, get_up
 from calibration.rooms.ragdoll import Ragdoll
 from calibration.rooms.resting import (
     bedside,
     begin_in_bed,
     choose_bed,
     choose_seat,
-    creep,
-    get_up,
     lying_on,
     sit_down,
     stay_seated,
 )
 from calibration.rooms.track import RATE_HZ, Event, Posture
+from calibration.rooms.ways import ahead
 
 Array = npt.NDArray[np.float64]
 
-KINDS = (*falls.KINDS, "rising")
+KINDS = (*upsets.KINDS, "rising")
 WEIGHTS = np.array([0.2, 0.14, 0.17, 0.13, 0.15, 0.08, 0.07, 0.0, 0.06])
 TRIES = 5
 
@@ -39,7 +40,7 @@ def fall(actor: Actor, person: int, kind: str, lying_s: float) -> Event:
     PREPARE[kind](actor)
     onset = actor.now
     for attempt in range(TRIES):
-        manner = falls.draw(actor.rng, _physics(kind), _facing(actor), _way(actor, kind))
+        manner = upsets.draw(actor.rng, _physics(kind), _facing(actor), _way(actor, kind))
         ragdoll = Ragdoll(actor.setting.room, [(actor.skeleton, actor.body.weight_kg)], manner.grip)
         ragdoll.place(0, *actor.last_two())
         try:
@@ -96,11 +97,11 @@ def _creep_off(actor: Actor) -> None:
     if not actor.setting.line_free(at, target):
         return
     actor.yaw = yaw
-    knees = poses.put(poses.all_fours(actor.rng, actor.skeleton), at, yaw)
+    knees = put(poses.all_fours(actor.rng, actor.skeleton), at, yaw)
     actor.to(knees, 1.6, Posture.DOWN)
     creep(actor, target, 4.0, Posture.DOWN, 0.25)
     prone = poses.lying(actor.rng, actor.skeleton, 180.0, tidy=False)
-    actor.to(poses.put(prone, actor.at, yaw + np.pi), 0.8, Posture.DOWN)
+    actor.to(put(prone, actor.at, yaw + np.pi), 0.8, Posture.DOWN)
 
 
 def recover(actor: Actor) -> None:
@@ -118,7 +119,7 @@ def _upright(actor: Actor) -> None:
     if choice < 0.15:
         tie_shoes(actor, 1.5)
     elif choice < 0.3:
-        low = poses.put(poses.bending(actor.rng, actor.skeleton), actor.at, actor.yaw)
+        low = put(poses.bending(actor.rng, actor.skeleton), actor.at, actor.yaw)
         actor.to(low, 0.8, Posture.BEND, planted=True)
         actor.still(float(actor.rng.uniform(0.3, 1.5)), Posture.BEND, 2.0)
     else:

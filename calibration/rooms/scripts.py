@@ -14,8 +14,8 @@ import numpy as np
 
 from calibration.rooms import plots
 from calibration.rooms.body import Body
+from calibration.rooms.cast import LONGEST_S, SHORTEST_S, Cast, Played, length
 from calibration.rooms.errors import NoFit
-from calibration.rooms.plots import LONGEST_S, SHORTEST_S, Cast, Played, length
 from calibration.rooms.setting import Setting
 from calibration.rooms.track import RATE_HZ, Posture
 

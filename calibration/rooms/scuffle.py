@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from calibration.rooms import falls, poses, rotation
-from calibration.rooms.actor import Actor, ahead, wrapped, yaw_to
-from calibration.rooms.poses import HANGING, figure
+from calibration.rooms import falls, rotation, upsets
+from calibration.rooms.actor import Actor
+from calibration.rooms.figures import HANGING, about, figure
 from calibration.rooms.ragdoll import CHEST, HEAD, SUBSTEP_S, SUBSTEPS, Ragdoll
 from calibration.rooms.reach import BONE, reach
 from calibration.rooms.track import STEP_S, Posture
+from calibration.rooms.ways import ahead, wrapped, yaw_to
 
 Array = npt.NDArray[np.float64]
 Generator = np.random.Generator
@@ -84,7 +85,7 @@ class Bout:
         """One goes down and the others go on -> step of the impact after now, how."""
         x, z = self._at(loser) - self._at(self._fighters[loser].opponent)
         way = np.array([x, z]) / max(1e-6, float(np.hypot(x, z)))
-        manner = falls.draw(self._rng, "push", self._ragdoll.facing(loser), way)
+        manner = upsets.draw(self._rng, "push", self._ragdoll.facing(loser), way)
         others = frozenset({loser})
 
         def beside(substep: int) -> None:
@@ -209,7 +210,7 @@ class Bout:
             bob = 0.02 * float(np.sin(2 * fighter.stride))
             height = fighter.actor.skeleton.hip_m * 0.95 + bob
             x, z = self._wanted(k, fighter)
-            up = rotation.multiply(rotation.yaw(yaw), poses.about(0, 0.3 * fighter.lean))
+            up = rotation.multiply(rotation.yaw(yaw), about(0, 0.3 * fighter.lean))
             self._ragdoll.hold(k, np.array([x, height, z]), np.asarray(up), fighter.footing)
             if fighter.move in {"grapple", "shove"} and fighter.opponent not in down:
                 self._touch(k, fighter)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from calibration.rooms.body import Body
 from calibration.rooms.fittings import Room
 
-RATE_HZ = 10  # the same as calibration.footage, which needs the train extra
+RATE_HZ = 10  # the rate at which the daemon looks, and models are trained
 STEP_S = 1.0 / RATE_HZ
 
 

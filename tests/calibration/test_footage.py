@@ -57,7 +57,6 @@ def test_what_is_hidden_is_not_learnt() -> None:
 def test_a_rendered_clip_is_loaded_not_watched(tmp_path: Path) -> None:
     from calibration.footage import load_footage
     from calibration.rooms import store
-    from calibration.rooms.track import RATE_HZ as ROOMS_RATE_HZ
 
     planes = np.random.default_rng(0).integers(0, 256, (20, 3, 64, 80)).astype(np.uint8)
     path = tmp_path / "000001_0.npz"
@@ -69,4 +68,3 @@ def test_a_rendered_clip_is_loaded_not_watched(tmp_path: Path) -> None:
     rendered = Clip(path, path.name, "rooms_train", "b1", "r1", (Interval("walk", 0, 2),))
     (footage,) = load_footage([rendered])
     assert np.array_equal(footage.planes, planes)
-    assert ROOMS_RATE_HZ == 10

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.rooms import acts, resting
+from calibration.rooms import acts, handwork, onfloor, resting
 from calibration.rooms.track import Posture, Track
 from tests.calibration.rooms.tiny_stage import tiny_actor, tiny_setting
 
@@ -17,18 +17,18 @@ ALONE = {
     "run": acts.run,
     "bend": acts.bend,
     "squat": acts.squat,
-    "tie_shoes": acts.tie_shoes,
-    "wash": acts.wash,
-    "clean": acts.clean,
-    "dress": acts.dress,
-    "read": acts.read,
+    "tie_shoes": handwork.tie_shoes,
+    "wash": handwork.wash,
+    "clean": handwork.clean,
+    "dress": handwork.dress,
+    "read": handwork.read,
     "exercise": acts.exercise,
     "sit": resting.sit,
     "rest_on_bed": resting.rest_on_bed,
-    "sit_on_floor": resting.sit_on_floor,
-    "lie_on_floor": resting.lie_on_floor,
-    "play": resting.play,
-    "crawl": resting.crawl,
+    "sit_on_floor": onfloor.sit_on_floor,
+    "lie_on_floor": onfloor.lie_on_floor,
+    "play": onfloor.play,
+    "crawl": onfloor.crawl,
 }
 
 
@@ -98,7 +98,7 @@ def test_coming_and_going_passes_the_door() -> None:
 def test_runs_of_a_posture_become_acts() -> None:
     actor = tiny_actor(4)
     start = actor.now
-    acts.wash(actor, 3.0)
+    handwork.wash(actor, 3.0)
     track = actor.track()
     named = [act for act in track.acts if act.label == "wash"]
     assert len(named) == 1

@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from calibration.rooms import assets, bakery, deepmimic, glb, makehuman, rotation, score
+from calibration.rooms import assets, bakery, deepmimic, glb, makehuman, mhfiles, rotation, score
 from calibration.rooms.clothes import Piece
 from calibration.rooms.detail import simplified, strongest
 from calibration.rooms.errors import AssetError, RoomsError
@@ -31,7 +31,7 @@ BODY = tiny_body()
 
 
 def test_obj_has_groups_and_fans():
-    vertices, faces = makehuman.parse_obj(
+    vertices, faces = mhfiles.parse_obj(
         "# a square\nv 0 0 0\nv 10 0 0\nv 10 10 0\nv 0 10 0\n"
         "g body\nf 1/1 2/2 3/3 4/4\ng rest\nf 1 2 4\n"
     )
@@ -41,10 +41,10 @@ def test_obj_has_groups_and_fans():
 
 
 def test_targets_may_be_empty():
-    where, shift = makehuman.parse_target("# moves\n7 1 0 -2\n9 0 0 5\n")
+    where, shift = mhfiles.parse_target("# moves\n7 1 0 -2\n9 0 0 5\n")
     assert where.tolist() == [7, 9]
     assert np.allclose(shift, [(0.1, 0, -0.2), (0, 0, 0.5)])
-    assert makehuman.parse_target("# nothing\n")[0].size == 0
+    assert mhfiles.parse_target("# nothing\n")[0].size == 0
 
 
 CLOTHING = """# a garment
@@ -62,13 +62,13 @@ delete_verts
 
 def test_garments_hang_on_the_body_and_grow_with_it():
     square = "v 0 0 0\nv 0 0 0\ng c\nf 1 2 1\n"
-    garment = makehuman.parse_mhclo(CLOTHING, lambda _: makehuman.parse_obj(square))
+    garment = mhfiles.parse_mhclo(CLOTHING, lambda _: mhfiles.parse_obj(square))
     assert garment.hides.tolist() == [1, 4, 5, 6, 9]
     body = np.array([(0, 0, 0), (0.4, 0, 0), (0, 0.8, 0)])
     assert np.allclose(garment.fitted(body), [(0, 0.8, 0), (0.2, 0.2, 0)])
     assert np.allclose(garment.fitted(2 * body), [(0, 1.6, 0), (0.4, 0.4, 0)])
     with pytest.raises(ValueError, match="hung up"):
-        makehuman.parse_mhclo(CLOTHING, lambda _: makehuman.parse_obj("v 0 0 0\n"))
+        mhfiles.parse_mhclo(CLOTHING, lambda _: mhfiles.parse_obj("v 0 0 0\n"))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def stage_of(room):
     return Stage(room.surface, room.reflectance(infrared=False), (), (0.0, 0.0))
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", [0, 1, 4, 7])
 def test_cameras_see_who_matters(number):
     room = some_rooms.room(number)
     rng = np.random.default_rng(number)

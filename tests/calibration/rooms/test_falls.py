@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("mujoco", reason="there is no MuJoCo for this Python")
 
-from calibration.rooms import falls, mishaps, poses, resting
+from calibration.rooms import falls, mishaps, poses, resting, rotation, upsets
 from calibration.rooms.errors import NoFit
+from calibration.rooms.figures import Pose
 from calibration.rooms.ragdoll import SUBSTEPS, Ragdoll
 from calibration.rooms.reach import BONE
 from calibration.rooms.skeleton import Skeleton
@@ -20,7 +21,7 @@ from tests.calibration.rooms.tiny_stage import tiny_actor, tiny_room
 STANDING_KINDS = ("faint", "slip", "trip", "totter", "push")
 
 
-def standing(seed: int, grip: float = 0.8) -> tuple[Ragdoll, Skeleton, poses.Pose]:
+def standing(seed: int, grip: float = 0.8) -> tuple[Ragdoll, Skeleton, Pose]:
     skeleton = tiny_body().skeleton
     pose = poses.standing(np.random.default_rng(seed), skeleton)
     ragdoll = Ragdoll(tiny_room(), [(skeleton, 70.0)], grip)
@@ -61,9 +62,9 @@ def test_who_holds_himself_up_does_not_fall_at_once() -> None:
 @pytest.mark.parametrize("kind", STANDING_KINDS)
 def test_the_floor_is_reached_in_about_a_second(kind: str) -> None:
     times = []
-    for seed in range(3):
+    for seed in range(2):
         rng = np.random.default_rng([seed, 4])
-        manner = falls.draw(rng, kind, np.array([0.0, 1.0]))
+        manner = upsets.draw(rng, kind, np.array([0.0, 1.0]))
         ragdoll, skeleton, _ = standing(seed, manner.grip)
         fallen = falls.tumble(ragdoll, 0, manner)
         times.append(0.1 * (fallen.impact + 1))
@@ -78,11 +79,11 @@ def test_the_floor_is_reached_in_about_a_second(kind: str) -> None:
 def test_the_same_draw_falls_the_same_way() -> None:
     def fallen(seed: int) -> falls.Tumble:
         rng = np.random.default_rng(seed)
-        manner = falls.draw(rng, "trip", np.array([0.0, 1.0]))
+        manner = upsets.draw(rng, "trip", np.array([0.0, 1.0]))
         return falls.tumble(standing(2, manner.grip)[0], 0, manner)
 
-    assert np.array_equal(fallen(5).turns, fallen(5).turns)
     first, second = fallen(5).turns, fallen(6).turns
+    assert np.array_equal(first, fallen(5).turns)
     assert first.shape != second.shape or not np.array_equal(first, second)
 
 
@@ -91,17 +92,17 @@ def test_hands_go_to_where_the_floor_comes_from() -> None:
     gaps = {}
     for react in (0.15, None):
         below = []
-        for seed in range(3):
+        for seed in range(2):
             rng = np.random.default_rng([seed, 9])
-            drawn = falls.draw(rng, "trip", np.array([0.0, 1.0]))
+            drawn = upsets.draw(rng, "trip", np.array([0.0, 1.0]))
             fields = {name: getattr(drawn, name) for name in drawn.__dataclass_fields__}
-            manner = falls.Manner(**{**fields, "react_s": react, "brace": 0.7})
+            manner = upsets.Manner(**{**fields, "react_s": react, "brace": 0.7})
             ragdoll, skeleton, _ = standing(seed, manner.grip)
             fallen = falls.tumble(ragdoll, 0, manner)
             before = slice(0, fallen.impact)
             chest = fallen.turns[before, BONE["chest"]]
             places = skeleton.places(fallen.turns, fallen.root)[before]
-            front = poses.rotation.rotate(chest, np.array([0.0, 0.0, 1.0]))
+            front = rotation.rotate(chest, np.array([0.0, 0.0, 1.0]))
             hands = places[:, [BONE["hand_l"], BONE["hand_r"]]].mean(axis=1)
             reach = ((hands - places[:, BONE["chest"]]) * front).sum(axis=1)
             below.append(float(reach.max() - reach[0]))
@@ -111,7 +112,7 @@ def test_hands_go_to_where_the_floor_comes_from() -> None:
 
 def test_struggling_moves_and_stays_down() -> None:
     rng = np.random.default_rng(8)
-    manner = falls.draw(rng, "faint", np.array([0.0, 1.0]))
+    manner = upsets.draw(rng, "faint", np.array([0.0, 1.0]))
     ragdoll, skeleton, _ = standing(8, manner.grip)
     falls.tumble(ragdoll, 0, manner)
     turns, root = falls.struggle(ragdoll, 0, 4.0, 0.9, rng)
@@ -123,7 +124,7 @@ def test_struggling_moves_and_stays_down() -> None:
 @pytest.mark.parametrize("kind", ["trip", "slump", "bed"])
 def test_a_fall_in_its_place(kind: str) -> None:
     done = 0
-    for seed in range(2):
+    for seed in range(4):
         actor = tiny_actor(seed)
         try:
             event = mishaps.fall(actor, 0, kind, 5.0)
@@ -136,6 +137,7 @@ def test_a_fall_in_its_place(kind: str) -> None:
         assert (track.posture[event.impact :] == Posture.DOWN).all()
         assert Posture.FALLING not in track.posture[: event.onset]
         assert event.end - event.impact >= 45
+        break
     assert done
 
 

@@ -13,7 +13,7 @@ from calibration.rooms.stage import Stage
 from calibration.rooms.view import look_at
 from tests.calibration.rooms import some_rooms
 
-NUMBERS = range(24)
+NUMBERS = range(13)
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def test_fighters_touch_and_stay_on_their_feet() -> None:
     actors = [tiny_actor(1, setting, k) for k in range(2)]
     meetings.gather(actors, 0.8)
     before = actors[0].now
-    Bout(actors, np.random.default_rng(1)).fight(5.0)
+    Bout(actors, np.random.default_rng(1)).fight(3.0)
     tracks = [actor.track() for actor in actors]
     apart = np.linalg.norm(tracks[0].root[before:] - tracks[1].root[before:], axis=1)
     assert apart.min() < 0.75

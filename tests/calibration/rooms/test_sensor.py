@@ -8,7 +8,7 @@ import pytest
 from calibration.rooms.sensor import Sensor
 from calibration.rooms.view import HEIGHT, WIDTH
 
-SEEDS = range(5)
+SEEDS = range(2)
 
 
 def scene(level=0.3):

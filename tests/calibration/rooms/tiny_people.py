@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from calibration.rooms import rotation
 from calibration.rooms.body import ATTRIBUTES, Body, Style
-from calibration.rooms.mesh import Mesh, Surface, join_meshes, vertex_normals
+from calibration.rooms.mesh import Mesh, Surface, vertex_normals
 from calibration.rooms.motion import Motion
 from calibration.rooms.skeleton import BONES, HAND_L, HEAD, Capsules, Skeleton
 
@@ -87,7 +87,23 @@ def _mesh(joints: NDArray[np.float64], shape: Capsules, around: int) -> Mesh:
         parts.append(
             Mesh(surface.vertices, surface.normals, shade, shade, surface.faces, bones, weights)
         )
-    return join_meshes(parts)
+    return _joined(parts)
+
+
+def _joined(meshes: list[Mesh]) -> Mesh:
+    """One mesh of many that share a skeleton, at least one."""
+    before = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.normals for mesh in meshes]),
+        np.concatenate([mesh.albedo for mesh in meshes]),
+        np.concatenate([mesh.infrared for mesh in meshes]),
+        np.concatenate([m.faces + int(b) for m, b in zip(meshes, before, strict=False)]).astype(
+            np.int32
+        ),
+        np.concatenate([mesh.bones for mesh in meshes]),
+        np.concatenate([mesh.weights for mesh in meshes]),
+    )
 
 
 def capsule(start, end, radius: float, around: int = 8) -> Surface:
