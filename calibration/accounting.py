@@ -8,8 +8,10 @@ privacy. The formulas of one release are in kernels/bounds.py, the proofs in doc
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
+from calibration.exact_noise import exact_noise
 from kernels.bounds import capacity_bits, leak_bits, zcdp_rho
 from kernels.table import SIGMA_MAX, TAIL_BITS, noise_table
 
@@ -39,11 +41,38 @@ def sigma_for(bits: float, releases: int, C: int, K: int, form: Form) -> int:
     if not bits > 0.0:
         raise ValueError(f"bits must be positive, got {bits}")
     if releases * release_bits(C, SIGMA_MAX, K, form) > bits:
-        raise ValueError(f"no sigma up to {SIGMA_MAX} keeps {releases} releases below {bits} bits")
+        raise ValueError(_unreachable(releases, C, f"{bits:g} bits"))
+    return _smallest_sigma(lambda sigma: releases * release_bits(C, sigma, K, form) <= bits)
+
+
+def sigma_for_epsilon(epsilon: float, delta: float, releases: int, C: int, K: int) -> int:
+    """The smallest sigma whose table keeps `releases` releases together at most epsilon-private.
+
+    delta is what the exact mechanism spends, see `deployed_privacy`.
+    """
+    exact = epsilon - _rounding_epsilon(releases * K)
+
+    def keeps(sigma: int) -> bool:
+        return epsilon_for(releases * zcdp_rho(C, sigma), delta) <= exact
+
+    if not keeps(SIGMA_MAX):
+        raise ValueError(_unreachable(releases, C, f"an epsilon of {epsilon:g}"))
+    return _smallest_sigma(keeps)
+
+
+def _unreachable(releases: int, C: int, wish: str) -> str:
+    return (
+        f"no sigma up to {SIGMA_MAX} keeps {releases} releases at {wish} with clip norm {C}: "
+        "release less often, allow more, or lower the clip norm"
+    )
+
+
+def _smallest_sigma(keeps: Callable[[int], bool]) -> int:
+    """Where `keeps` turns true on 1 .. SIGMA_MAX; it holds at the end and never turns back."""
     low, high = 0, SIGMA_MAX
     while high - low > 1:
         middle = (low + high) // 2
-        if releases * release_bits(C, middle, K, form) <= bits:
+        if keeps(middle):
             high = middle
         else:
             low = middle
@@ -92,12 +121,17 @@ def deployed_privacy(
     """(epsilon, delta) of `releases` releases as deployed: drawn from the table, not the exact law.
 
     `delta` is what the exact mechanism spends. With n = releases K draws, r the largest relative
-    error of a table's mass and s >= P(|g| > bound - 2C), docs/privacy.md proves
+    error of a table's mass and s = P(|g| > bound - 2C) of the exact law, docs/privacy.md proves
         epsilon' = epsilon + n ln((1 + r) / (1 - r)),  delta' = e^(n (r + tail)) (delta + n s).
     """
     draws = releases * K
     reach = max(0, noise_table(sigma).bound - 2 * C)
-    outside = 2.0 * math.exp(-(reach**2) / (2.0 * sigma**2))
-    epsilon = epsilon_for(releases * zcdp_rho(C, sigma), delta) + draws * 2.0 * MASS_ERROR
+    outside = exact_noise(sigma).beyond(reach)
+    epsilon = epsilon_for(releases * zcdp_rho(C, sigma), delta) + _rounding_epsilon(draws)
     factor = math.exp(draws * (MASS_ERROR + 2.0**-TAIL_BITS))
     return epsilon, min(1.0, factor * (delta + draws * outside))
+
+
+def _rounding_epsilon(draws: int) -> float:
+    """n ln((1 + r) / (1 - r)): what the rounding of the table's masses can add."""
+    return draws * 2.0 * math.atanh(MASS_ERROR)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 _HALVINGS = 200  # of an interval inside [0, 1]: beyond double precision
+_SMALL_HALVINGS = 1074  # down to the smallest double: rates may be tiny, their logarithm counts
 
 
 def kl_bits(p: float, q: float) -> float:
@@ -57,6 +58,20 @@ def needed_bits(recall: float, false_positive_rate: float) -> float:
     Both per decision; one false alarm a day with a decision every 2 s is a rate of 1 / 43,200.
     """
     return kl_bits(recall, false_positive_rate)
+
+
+def least_false_positive_rate(bits: float, recall: float) -> float:
+    """The smallest rate f with kl(recall || f) <= bits: no detector of this recall has a lower."""
+    if bits < 0.0 or not 0.0 < recall <= 1.0:
+        raise ValueError(f"need bits of at least 0 and a recall in 0..1, got {bits} and {recall}")
+    low, high = 0.0, recall
+    for _ in range(_SMALL_HALVINGS):
+        middle = (low + high) / 2.0
+        if kl_bits(recall, middle) <= bits:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def evidence_bits(leak_bits: float) -> float:

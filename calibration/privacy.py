@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lethe-calibrate privacy`: from a cap in bits to a noise level, and what a noise level means.
+"""`lethe-calibrate privacy`: the floors under what released vectors can tell, and their inverse.
 
-Give a cap (`--bits`) or a noise level (`--sigma`); the answer names both forms of the bound, the
-differential privacy, the re-identification cap and the evidence an alarm can have. `--table` prints
-the table of docs/privacy.md. Nothing is measured here: audit.py attacks, this is arithmetic.
+Say what a window may leak (`--bits`), what it may cost (`--epsilon`), how well one person may be
+named from it (`--naming`), or how much noise there is (`--sigma`). The answer is the noise level
+and every figure that follows from it, each block with what it assumes. `--table` prints the table
+of docs/privacy.md. Nothing is measured here: audit.py attacks, this is arithmetic.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import asdict, dataclass
 
 from calibration.accounting import (
@@ -18,87 +20,123 @@ from calibration.accounting import (
     epsilon_for,
     releases_in,
     sigma_for,
+    sigma_for_epsilon,
 )
 from calibration.evidence import (
     evidence_bits,
+    kl_bits,
+    least_false_positive_rate,
     needed_bits,
     needed_releases,
     reidentification_cap,
 )
+from calibration.exact_noise import exact_noise, table_bits
 from kernels.bounds import capacity_bits, leak_bits, zcdp_rho
 
 DELTA = 1e-6
-PEOPLE = (25, 1000)
+GALLERIES = (25, 1000)  # people among whom one is named
 RECALL = 0.95
-FALSE_ALARM_RATE = 1 / 43_200  # once a day with a decision every 2 s
-HOUR_S = 3600
-DAY_S = 86_400
+DECISION_S = 2.0
+DECISIONS_PER_DAY = 86_400 / DECISION_S
+EVIDENCE_S = (1.0, 2.0, 3.0, 10.0, 20.0)  # a fall, a decision, suspected, on the floor, confirmed
+_RARE = 1e-6  # false alarms a day: less is only told as less
 TABLE_CLIP_NORM = 256
 TABLE_RELEASED_DIM = 8
 TABLE_RATIOS = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """One noise level in figures. Bits are caps; `capacity` forms are never above the others."""
+class Noise:
+    """One coordinate's noise as it is drawn, and what a release of K coordinates is made with."""
 
     clip_norm: int
     sigma: int
     released_dim: int
+    variance: float
+    excess_bits: float  # per coordinate and release: cut tail and rounding, counted in all bits
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """Caps on what the releases of one stretch of time tell together, of whatever they show."""
+
+    name: str
+    seconds: float | None  # none: a single release
+    releases: int
+    bits: float  # the leak, which the device's ledger charges
+    capacity_bits: float  # the same by capacity, never larger
+    rho: float
+    epsilon: float
+    delta: float
+    naming: dict[str, float]  # gallery -> best success
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The best that evidence of this length can do at RECALL."""
+
+    seconds: float
+    evidence_bits: float
+    false_positive_rate: float  # per decision, at least
+    false_alarms_per_day: float  # with a decision every DECISION_S, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One noise level in figures."""
+
+    noise: Noise
     rate_hz: float
-    window_s: float
-    releases_per_window: int
-    release_bits: float
-    release_capacity_bits: float
-    window_bits: float
-    window_capacity_bits: float
-    hour_bits_unless_capped: float
-    day_bits_unless_capped: float
-    release_rho: float
-    window_rho: float
-    window_epsilon: float
-    window_delta: float
-    window_reidentification_cap: dict[str, float]
-    window_evidence_bits: float
-    alarm_needs_bits: float
-    alarm_needs_s: float
+    floors: tuple[Floors, ...]
+    alarms: tuple[Alarm, ...]
+    daily_alarm_needs_bits: float
+    daily_alarm_needs_s: float
 
 
-def report(C: int, sigma: int, K: int, rate_hz: float, window_s: float) -> Report:
-    """Every figure of one noise level."""
-    n = releases_in(window_s, rate_hz)
-    one, capacity = leak_bits(C, sigma), capacity_bits(C, sigma, K)
-    epsilon, delta = deployed_privacy(C, sigma, K, n, DELTA)
+def report(
+    C: int, sigma: int, K: int, rate_hz: float, window_s: float, delta: float = DELTA
+) -> Report:
+    """Every figure of one noise level; ValueError or ReleaseError for numbers without a meaning."""
+    exact = exact_noise(sigma)
+    stretches = {"window": window_s, "visit": 30.0, "hour": 3600.0, "day": 86_400.0}
+    one = Noise(C, sigma, K, exact.variance, exact.excess_bits)
+    floors = [_floors("release", None, 1, one, delta)]
+    for name, seconds in stretches.items():
+        floors.append(_floors(name, seconds, releases_in(seconds, rate_hz), one, delta))
+    leak = floors[0].bits
+    rate = 1.0 / DECISIONS_PER_DAY
     return Report(
-        clip_norm=C,
-        sigma=sigma,
-        released_dim=K,
+        noise=one,
         rate_hz=rate_hz,
-        window_s=window_s,
-        releases_per_window=n,
-        release_bits=one,
-        release_capacity_bits=capacity,
-        window_bits=n * one,
-        window_capacity_bits=n * capacity,
-        hour_bits_unless_capped=releases_in(HOUR_S, rate_hz) * one,
-        day_bits_unless_capped=releases_in(DAY_S, rate_hz) * one,
-        release_rho=zcdp_rho(C, sigma),
-        window_rho=n * zcdp_rho(C, sigma),
-        window_epsilon=epsilon,
-        window_delta=delta,
-        window_reidentification_cap={
-            str(people): reidentification_cap(n * capacity, people) for people in PEOPLE
-        },
-        window_evidence_bits=evidence_bits(n * one),
-        alarm_needs_bits=needed_bits(RECALL, FALSE_ALARM_RATE),
-        alarm_needs_s=needed_releases(RECALL, FALSE_ALARM_RATE, one) / rate_hz,
+        floors=tuple(floors),
+        alarms=tuple(_alarm(s, releases_in(s, rate_hz) * leak) for s in EVIDENCE_S),
+        daily_alarm_needs_bits=needed_bits(RECALL, rate),
+        daily_alarm_needs_s=needed_releases(RECALL, rate, leak) / rate_hz,
     )
+
+
+def _floors(name: str, seconds: float | None, n: int, one: Noise, delta: float) -> Floors:
+    C, sigma, K = one.clip_norm, one.sigma, one.released_dim
+    leak = n * table_bits(leak_bits(C, sigma), K, sigma)
+    # Of the drawn law's own variance V: (K / 2) log2(1 + C^2 / (K V)).
+    spread = math.log1p(C * C / (K * one.variance)) * K / (2.0 * math.log(2.0))
+    capacity = min(leak, n * table_bits(spread, K, sigma))
+    epsilon, spent = deployed_privacy(C, sigma, K, n, delta)
+    naming = {str(people): reidentification_cap(capacity, people) for people in GALLERIES}
+    rho = n * zcdp_rho(C, sigma)
+    return Floors(name, seconds, n, leak, capacity, rho, epsilon, spent, naming)
+
+
+def _alarm(seconds: float, leak: float) -> Alarm:
+    evidence = evidence_bits(leak)
+    rate = least_false_positive_rate(evidence, RECALL)
+    return Alarm(seconds, evidence, rate, rate * DECISIONS_PER_DAY)
 
 
 def table() -> str:
     """The Markdown table of docs/privacy.md: one release, by sigma / C."""
     heads = ["sigma/C", "bits", f"bits, K = {TABLE_RELEASED_DIM}", "rho", "epsilon at 1e-6"]
-    heads += [f"naming one of {people}" for people in PEOPLE]
+    heads += [f"naming one of {people}" for people in GALLERIES]
     lines = [_row(heads), "|" + "---|" * len(heads)]
     for ratio in TABLE_RATIOS:
         sigma = round(ratio * TABLE_CLIP_NORM)
@@ -107,7 +145,7 @@ def table() -> str:
         rho = zcdp_rho(TABLE_CLIP_NORM, sigma)
         cells = [f"{ratio:g}", f"{bits:.3f}", f"{capacity:.3f}", f"{rho:g}"]
         cells.append(f"{epsilon_for(rho, DELTA):.1f}")
-        cells += [f"{reidentification_cap(bits, people):.3f}" for people in PEOPLE]
+        cells += [f"{reidentification_cap(bits, people):.3f}" for people in GALLERIES]
         lines.append(_row(cells))
     return "\n".join(lines)
 
@@ -119,15 +157,24 @@ def _row(cells: list[str]) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     wanted = parser.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--bits", type=float, help="cap per window: find the smallest sigma")
-    wanted.add_argument("--sigma", type=int, help="noise level: say what it means")
+    wanted.add_argument("--bits", type=float, help="most bits a window may leak: finds sigma")
+    wanted.add_argument("--epsilon", type=float, help="largest epsilon of a window: finds sigma")
+    naming = "best success in naming one of --people from a window: finds bits and sigma"
+    wanted.add_argument("--naming", type=float, metavar="P", help=naming)
+    wanted.add_argument("--sigma", type=int, help="noise level: says what it means")
     wanted.add_argument("--table", action="store_true", help="print the table of docs/privacy.md")
-    form = "form of the bound that --bits caps (default: leak, which the device's ledger charges)"
+    form = "form of the bound for --bits and --naming (default: leak, which the ledger charges)"
     parser.add_argument("--form", choices=("leak", "capacity"), default="leak", help=form)
-    parser.add_argument("--clip-norm", type=int, default=256, metavar="C")
-    parser.add_argument("--released-dim", type=int, default=8, metavar="K")
-    parser.add_argument("--rate-hz", type=float, default=10.0)
-    parser.add_argument("--window-s", type=float, default=2.0)
+    people = "size of the gallery of --naming (default: 25)"
+    parser.add_argument("--people", type=int, default=GALLERIES[0], metavar="M", help=people)
+    delta = "what the exact mechanism spends (default: 1e-6); the table's part comes on top"
+    parser.add_argument("--delta", type=float, default=DELTA, help=delta)
+    parser.add_argument("--clip-norm", type=int, default=256, metavar="C", help="default: 256")
+    parser.add_argument("--released-dim", type=int, default=12, metavar="K", help="default: 12")
+    rate = "releases per second (default: 10)"
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help=rate)
+    window = "seconds that the wish speaks of (default: 2); 30 for a visit, 3600 for an hour"
+    parser.add_argument("--window", type=float, default=2.0, metavar="S", help=window)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -136,33 +183,87 @@ def run(args: argparse.Namespace) -> int:
     if args.table:
         print(table())
         return 0
-    sigma = args.sigma if args.bits is None else _wanted_sigma(args)
-    found = report(args.clip_norm, sigma, args.released_dim, args.rate_hz, args.window_s)
+    C, K = args.clip_norm, args.released_dim
+    found = report(C, _wanted_sigma(args), K, args.rate, args.window, args.delta)
     print(json.dumps(asdict(found), indent=2) if args.json else _text(found))
     return 0
 
 
 def _wanted_sigma(args: argparse.Namespace) -> int:
-    n = releases_in(args.window_s, args.rate_hz)
+    """The noise level that was named, or the smallest that grants the wish."""
+    if args.sigma is not None:
+        return int(args.sigma)
+    n, C, K = releases_in(args.window, args.rate), args.clip_norm, args.released_dim
+    if args.epsilon is not None:
+        return sigma_for_epsilon(args.epsilon, args.delta, n, C, K)
     form: Form = args.form
-    return sigma_for(args.bits, n, args.clip_norm, args.released_dim, form)
+    bits = args.bits if args.naming is None else _bits_for_naming(args.naming, args.people)
+    return sigma_for(bits, n, C, K, form)
+
+
+def _bits_for_naming(success: float, people: int) -> float:
+    """The leak at which the cap on naming one of `people` is `success`."""
+    if people < 2 or not 1.0 / people < success < 1.0:
+        raise ValueError(f"naming one of {people} succeeds blindly with 1/{people}; need P above")
+    return kl_bits(success, 1.0 / people)
 
 
 def _text(r: Report) -> str:
-    naming = ", ".join(f"{v:.3f} of {k}" for k, v in r.window_reidentification_cap.items())
+    return "\n\n".join([_noise_text(r), _floors_text(r.floors), _alarms_text(r)])
+
+
+def _noise_text(r: Report) -> str:
+    one = r.noise
     return f"""\
-sigma {r.sigma}, C {r.clip_norm}, K {r.released_dim}: sigma/C {r.sigma / r.clip_norm:.3f}
-one release
-  leaks at most       {r.release_bits:.4f} bits, by capacity {r.release_capacity_bits:.4f}
-  zCDP rho            {r.release_rho:.4f}
-{r.window_s:g} s, {r.releases_per_window} releases
-  leak at most        {r.window_bits:.3f} bits, by capacity {r.window_capacity_bits:.3f}
-  zCDP rho            {r.window_rho:.3f}
-  epsilon, delta      {r.window_epsilon:.1f}, {r.window_delta:.2g}, the table's cut tail included
-  naming a person     succeeds at most {naming}
-  evidence            {r.window_evidence_bits:.1f} bits between two situations at most
-without caps per hour and day
-  leak at most        {r.hour_bits_unless_capped:.0f} bits an hour, \
-{r.day_bits_unless_capped:.0f} a day
-an alarm of recall {RECALL} and one false a day (decisions every 2 s)
-  needs               {r.alarm_needs_bits:.1f} bits, at least {r.alarm_needs_s:.1f} s of releases"""
+sigma {one.sigma}, C {one.clip_norm}, K {one.released_dim}: \
+sigma/C {one.sigma / one.clip_norm:.3f}, {r.rate_hz:g} releases a second
+  the table that is drawn from: variance {one.variance:.6g}, and {one.excess_bits:.2g} bits per
+  coordinate for its cut tail and its rounding, counted in all bits below"""
+
+
+def _floors_text(floors: tuple[Floors, ...]) -> str:
+    heads = ["", "releases", "bits", "by capacity", "rho", "epsilon", "delta"]
+    heads += [f"1 of {people}" for people in GALLERIES]
+    rows = [heads]
+    for f in floors:
+        label = f.name if f.seconds is None else f"{f.name}, {f.seconds:g} s"
+        cells = [label, str(f.releases), _figure(f.bits), _figure(f.capacity_bits)]
+        cells += [_figure(f.rho), _figure(f.epsilon), f"{f.delta:.6g}"]
+        rows.append(cells + [f"{success:.3f}" for success in f.naming.values()])
+    lines = [row[0].ljust(16) + "".join(cell.rjust(12) for cell in row[1:]) for row in rows]
+    return "\n".join(["what they tell together, at most", *lines, _FLOORS_ASSUME])
+
+
+_FLOORS_ASSUME = """\
+  bits: of anything the camera saw, for any encoder, prior knowledge and method of attack
+  rho, epsilon, delta: any two scenes of that stretch exchanged; large values promise nothing
+  1 of M: average success in naming one of M people, all equally likely before; 1.000: no cap
+  all assume: noise that is secret, fresh and as good as random (ChaCha20), one camera, this very
+  code; every release new. What a ledger caps lower per hour or day leaks no more than its cap"""
+
+
+def _alarms_text(r: Report) -> str:
+    lines = [f"alarms of recall {RECALL:g}, a decision every {DECISION_S:g} s, at best"]
+    lines += [
+        f"  {alarm.seconds:4g} s of evidence: {alarm.evidence_bits:7.2f} bits, "
+        f"{_alarms_figure(alarm.false_alarms_per_day)} false alarms a day"
+        for alarm in r.alarms
+    ]
+    lines.append(
+        f"  one false alarm a day takes {r.daily_alarm_needs_bits:.1f} bits: "
+        f"at least {r.daily_alarm_needs_s:.1f} s"
+    )
+    return "\n".join([*lines, _ALARMS_ASSUME])
+
+
+_ALARMS_ASSUME = """\
+  assumes an encoder that spends all of its norm on this one question, and nothing known before:
+  no model on these releases does better, any real one does worse"""
+
+
+def _alarms_figure(per_day: float) -> str:
+    return f"{per_day:.3g}" if per_day >= _RARE else f"fewer than {_RARE:g}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if value < 1000 else f"{value:.0f}"

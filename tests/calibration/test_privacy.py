@@ -25,11 +25,12 @@ from calibration.evidence import (
     evidence_bits,
     kl_bits,
     largest_rate,
+    least_false_positive_rate,
     needed_bits,
     needed_releases,
     reidentification_cap,
 )
-from kernels.bounds import leak_bits, zcdp_rho
+from kernels.bounds import capacity_bits, leak_bits, zcdp_rho
 from kernels.table import noise_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,6 +199,21 @@ def test_the_published_evidence_figures():
         needed_releases(0.95, 0.1, 0.0)
 
 
+@pytest.mark.parametrize("recall", [0.5, 0.95, 1.0])
+@pytest.mark.parametrize("bits", [0.0, 0.3, 14.3, 160.0])
+def test_the_least_false_positive_rate_is_the_inverse_of_kl(recall, bits):
+    rate = least_false_positive_rate(bits, recall)
+    assert kl_bits(recall, rate) == pytest.approx(bits, abs=1e-9)
+    assert kl_bits(recall, 0.9 * rate) > bits
+    assert largest_rate(bits, rate) == pytest.approx(recall, abs=1e-6)
+
+
+@pytest.mark.parametrize(("bits", "recall"), [(-1.0, 0.9), (1.0, 0.0), (1.0, 1.1)])
+def test_no_rate_for_senseless_evidence(bits, recall):
+    with pytest.raises(ValueError, match="recall"):
+        least_false_positive_rate(bits, recall)
+
+
 def answer(capsys, *words):
     parser = argparse.ArgumentParser()
     privacy.add_arguments(parser)
@@ -205,21 +221,82 @@ def answer(capsys, *words):
     return capsys.readouterr().out
 
 
+def floors(found):
+    return {f["name"]: f for f in found["floors"]}
+
+
 def test_the_command_finds_sigma_and_says_what_it_means(capsys):
     found = json.loads(answer(capsys, "--bits", "16", "--json"))
-    assert found["sigma"] == 244
-    assert found["window_bits"] <= 16 < 20 * leak_bits(256, 243)
+    assert found["noise"]["sigma"] == 244
+    assert floors(found)["window"]["bits"] <= 16 < 20 * leak_bits(256, 243)
     back = json.loads(answer(capsys, "--sigma", "244", "--json"))
     assert back == found
     other = json.loads(answer(capsys, "--bits", "16", "--form", "capacity", "--json"))
-    assert other["sigma"] < 244
-    assert other["window_capacity_bits"] <= 16
+    assert other["noise"]["sigma"] < 244
+    assert floors(other)["window"]["capacity_bits"] <= 16
+
+
+def test_every_stretch_of_time_adds_up_from_one_release(capsys):
+    found = floors(json.loads(answer(capsys, "--sigma", "344", "--json")))
+    counts = {"release": 1, "window": 20, "visit": 300, "hour": 36_000, "day": 864_000}
+    assert {name: f["releases"] for name, f in found.items()} == counts
+    for f in found.values():
+        assert f["bits"] == pytest.approx(f["releases"] * leak_bits(256, 344), rel=1e-12)
+        assert f["bits"] >= f["releases"] * leak_bits(256, 344)  # the table's part is on top
+        assert f["capacity_bits"] == pytest.approx(
+            f["releases"] * capacity_bits(256, 344, 12), rel=1e-12
+        )
+        assert f["rho"] == pytest.approx(4 * math.log(2) * f["bits"], rel=1e-12)
+        assert delta_for(f["rho"], f["epsilon"]) <= 1e-6 <= f["delta"] < 1.001e-6
+        assert f["naming"]["25"] == reidentification_cap(f["capacity_bits"], 25)
+        assert f["naming"]["25"] >= f["naming"]["1000"]
+
+
+@pytest.mark.parametrize("epsilon", [4.0, 8.0, 55.6])
+def test_from_an_epsilon_to_the_smallest_sigma(capsys, epsilon):
+    found = json.loads(answer(capsys, "--epsilon", str(epsilon), "--delta", "1e-5", "--json"))
+    sigma = found["noise"]["sigma"]
+    assert floors(found)["window"]["epsilon"] <= epsilon
+    assert epsilon_for(20 * zcdp_rho(256, sigma - 1), 1e-5) > epsilon - 1e-6
+    assert floors(json.loads(answer(capsys, "--sigma", str(sigma), "--json")))
+
+
+@pytest.mark.parametrize("people", ["25", "1000"])
+def test_from_a_naming_cap_to_the_smallest_sigma(capsys, people):
+    for form in FORMS:
+        words = ["--naming", "0.5", "--people", people, "--form", form, "--json"]
+        found = json.loads(answer(capsys, *words))
+        sigma = found["noise"]["sigma"]
+        assert floors(found)["window"]["naming"][people] <= 0.5
+        finer = 20 * release_bits(256, sigma - 1, 12, form)
+        assert reidentification_cap(finer, int(people)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["--bits", "0.01"], "release less often"),
+        (["--epsilon", "0.1"], "lower the clip norm"),
+        (["--naming", "0.5", "--window", "30"], "allow more"),
+        (["--naming", "0.04"], "blindly"),
+        (["--naming", "1.0"], "blindly"),
+        (["--naming", "0.5", "--people", "1"], "blindly"),
+        (["--bits", "-1"], "positive"),
+        (["--bits", "8", "--rate", "0"], "positive"),
+        (["--epsilon", "8", "--delta", "0"], "delta"),
+    ],
+)
+def test_a_wish_that_cannot_be_granted_says_what_to_do(capsys, words, cure):
+    with pytest.raises(ValueError, match=cure):
+        answer(capsys, *words)
 
 
 def test_the_text_answer_carries_the_same_figures(capsys):
-    text = answer(capsys, "--bits", "8")
+    text = answer(capsys, "--bits", "8", "--window", "2", "--rate", "10", "--released-dim", "8")
     assert "sigma 344" in text
-    assert re.search(r"leak at most +7\.990 bits, by capacity 7\.725", text)
+    assert re.search(r"window, 2 s +20 +7\.990 +7\.725 +22\.153 +55\.578 ", text)
+    assert "one false alarm a day takes 14.3 bits: at least 0.9 s" in text
+    assert text.count("assume") == 2
 
 
 def test_the_document_shows_the_table_that_the_command_prints(capsys):
