@@ -2,9 +2,10 @@
 """`lethe-calibrate evaluate`: the deployed path over labelled clips, and its figures.
 
 Order: read labels.csv, replay every clip (`calibration.replay`: real noise at the shipped profile's
-finest level), match alarms with labels (`calibration.outcomes`), write the report. A clip that is
-missing, cannot be decoded or ends before its labels is counted and named, the rest is finished, and
-the exit status is 1. Only numbers are written: no frame, no embedding, no vector.
+finest level), match alarms with labels (`calibration.outcomes`), write the report as JSON and, if
+wanted, as a page. A clip that is missing, cannot be decoded or ends before its labels is counted
+and named, the rest is finished, and the exit status is 1. Written are numbers: no embedding, no
+vector, and no frame but of people who never existed (`calibration.stills`).
 """
 
 import argparse
@@ -23,6 +24,7 @@ from calibration.data import Clip, DataError, load_labels
 from calibration.folds import FOLDS, split
 from calibration.metrics import Bounds
 from calibration.outcomes import PHASES
+from calibration.page import page
 from calibration.replay import LEVEL, Models, ReplayError, Station, window_bits
 from calibration.report import BOOTSTRAP_SEED, Outcome, Report, build_report
 from edge.errors import CameraError
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `evaluate` takes."""
     parser.add_argument("--data", type=Path, required=True, help="folder with a labels.csv")
     parser.add_argument("--json", type=Path, required=True, help="where the report is written")
+    parser.add_argument("--html", type=Path, help="where the report is written as one page")
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the shipped models")
     parser.add_argument("--profile", type=Path, help="profile to use instead of the shipped one")
     parser.add_argument(
@@ -53,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write the report, print a summary; 1 if a clip failed."""
     if args.repeat < 1 or args.workers < 1:
         raise DataError("--repeat and --workers must be at least 1")
-    if not args.json.parent.is_dir():
-        raise DataError(f"{args.json.parent}: no such folder")
+    for path in (args.json, args.html or args.json):
+        if not path.parent.is_dir():
+            raise DataError(f"{path.parent}: no such folder")
     models = shipped_models(args.models, args.profile)
     listed = load_labels(args.data)
     clips = choose(listed if args.fold is None else split(listed, args.fold)[1], args.only)
@@ -63,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     outcomes = list(_progress(replay_all(models, clips, args.repeat, args.workers), len(clips)))
     report = build_report(outcomes, args.repeat) | described
     args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if args.html:
+        args.html.write_text(page(report, clips), encoding="utf-8")
     print(table(report))
     return 1 if any(outcome.failure for outcome in outcomes) else 0
 
@@ -174,10 +180,8 @@ def version(package: str) -> str:
 def table(report: Report) -> str:
     """The summary for a terminal: one line per kind and phase, then what was spent."""
     profile = report["profile"]
-    lines = [
-        f"{'kind':12}{'phase':11}{'recall':>22}{'in time':>20}{'delay s':>9}{'p90':>6}"
-        f"{'false/h':>22}{'AUC':>20}"
-    ]
+    head = f"{'kind':12}{'phase':11}{'recall':>22}{'in time':>20}{'delay s':>9}{'p90':>6}"
+    lines = [f"{head}{'false/h':>22}{'AUC':>20}"]
     for name, figure in report["kinds"].items():
         for phase in PHASES:
             found = figure[phase]
