@@ -2,6 +2,7 @@
 """`evaluate` end to end: tiny networks, the real engines, real noise, rendered clips."""
 
 import argparse
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from calibration import evaluate
 from calibration.data import DataError, load_labels
 from calibration.replay import ReplayError, Station
+from calibration.rooms import store
+from calibration.rooms.labels import Row
+from kernels.desensitise import Desensitiser
 from tests.calibration.tiny_models import RELEASED, make_encoder, make_models, make_profile
 
 CLIPS = Path(__file__).parents[1] / "clips"
@@ -71,6 +75,53 @@ def test_report_of_good_and_bad_clips(data, models, tmp_path, capsys):
     assert report["profile"]["bits_per_window"] == pytest.approx(20 * 0.7213, abs=0.01)
     assert set(report["sets"]) == {"s", "t"}
     assert "fall        suspected" in capsys.readouterr().out
+
+
+def test_rendered_planes_enter_at_the_encoder(models, tmp_path, capsys):
+    frames = np.full((60, 64, 80), 90, np.uint8)
+    frames[20:, 20:50, 30:50] = 200
+    planes, desensitiser = np.zeros((60, 3, 64, 80), np.uint8), Desensitiser(10)
+    for frame, out in zip(frames, planes, strict=True):
+        desensitiser.planes(frame, out)
+    data = tmp_path / "set"
+    rows = (Row("fall", 2.0, 6.0, onset_s=2.0, person=0, how="slip, limp"),)
+    view = {"moment": 17, "camera": 0, "split": "test", "seed": 5, "rows": rows}
+    posture, pixels = np.zeros((60, 1), np.uint8), np.full((60, 1), 500, np.uint16)
+    seen = {"planes": planes, "posture": posture, "pixels": pixels}
+    store.save(data, store.Recording(**view, **seen, people=(600,), room=1200, view={}))
+    store.write_labels(data)
+    (data / "late.mp4").write_bytes((CLIPS / "restroom_normal.mp4").read_bytes())
+    with (data / "labels.csv").open("a") as file:
+        file.write("late.mp4,s,p1,r1,fall,99,100,,,,,,,\n")
+        file.write("torn.npz,s,p1,r1,walk,0,1,,,,,,5,\n")
+    (data / "torn.npz").write_bytes((data / "clips/test/000017_0.npz").read_bytes()[:500])
+    out, page = tmp_path / "report.json", tmp_path / "report.html"
+    assert command(data, models, out, "--html", str(page)) == 1
+    report = json.loads(out.read_text())
+    late, torn = report["clips_failed"]
+    assert late["reason"] == "label 'fall' begins at 99 s, and the clip ends at 25.7 s"
+    assert "not a whole clip" in torn["reason"]
+    assert report["clips_by_way"] == {"camera": 0, "planes": 1}
+    (row,) = report["clips"]
+    assert (row["rendered"], row["way"], row["seconds"]) == (True, "planes", 6.0)
+    fall = report["origins"]["rendered"]["kinds"]["fall"]
+    assert fall["events"] == 1
+    assert "real" not in report["origins"]
+    points = report["origins"]["rendered"]["curves"]["fall"]["suspected"]
+    shipped = next(point for point in points if point["shift"] == 0)
+    assert shipped["recall_in_time"] == fall["suspected"]["recall_in_time"]
+    assert shipped["false_alarms_per_hour"] == fall["suspected"]["false_alarms_per_hour"]
+    assert "Rendered clips" in page.read_text()
+    assert "1 by planes" in capsys.readouterr().out
+
+
+def test_planes_at_another_rate_are_refused(models, tmp_path):
+    station = Station(evaluate.shipped_models(models, None))
+    station.profile = dataclasses.replace(station.profile, rate_hz=5)
+    (tmp_path / "a.npz").write_bytes(b"")
+    with pytest.raises(ReplayError, match="planes are at 10 Hz and the profile at 5 Hz"):
+        station.embed(tmp_path / "a.npz")
+    station.close()
 
 
 def test_a_clip_shorter_than_the_window_and_two_workers(data, models, tmp_path):
