@@ -27,6 +27,7 @@ COMMANDS = {
     "benchmark": "time the daemon's stages, beside another network if one is named",
     "tune": "choose the alarm thresholds of a recogniser",
     "privacy": "turn leaked-bit caps into noise levels and back",
+    "audit": "attack the shipped release, and say what it leaks at least",
     "demo": "run broker, bridge and edge on a bundled clip and show the results as they come",
 }
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit of the two worst vectors: below the claim, close to it, and it convicts a cheat."""
 
+import argparse
+import json
 import math
 
 import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
+from calibration import audit as command
 from calibration.audit import audit, releaser_sampler, table_sampler, upper_limit
 from kernels.bounds import zcdp_rho
 
@@ -77,3 +80,35 @@ def test_upper_limit_is_clopper_pearson(k, n, risk):
     assert upper_limit(n, n, risk) == 1.0
     with pytest.raises(ValueError, match="must lie"):
         upper_limit(n + 1, n, risk)
+
+
+def answer(capsys, *words):
+    """-> exit status, what was printed."""
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(words)), capsys.readouterr().out
+
+
+def test_the_command_audits_every_level_of_the_shipped_profile(capsys):
+    status, out = answer(capsys, "--trials", "60000", "--release-trials", "500", "--json")
+    rows = json.loads(out)
+    levels = [("draws", 244), ("draws", 732), ("release", 244), ("release", 732)]
+    assert [(row["what"], row["sigma"]) for row in rows] == levels
+    assert [row["passed"] for row in rows[:2]] == [True, True]
+    assert all(row["honest"]["rho_lower"] <= row["honest"]["rho_claimed"] for row in rows)
+    assert status == command.EXIT_CONVICTED  # 500 whole releases are too few
+
+
+def test_a_release_with_too_little_noise_fails_the_command(capsys, monkeypatch):
+    honest = command.table_sampler
+    monkeypatch.setattr(command, "table_sampler", lambda s, key: honest(round(0.9 * s), key))
+    status, out = answer(capsys, "--trials", "20000", "--release-trials", "100")
+    assert status == command.EXIT_CONVICTED
+    assert "FAILED" in out.splitlines()[1]
+
+
+def test_a_control_that_is_not_caught_fails_the_command(capsys, monkeypatch):
+    monkeypatch.setattr(command, "FAULT", 1.0)
+    status, out = answer(capsys, "--trials", "20000", "--release-trials", "100")
+    assert status == command.EXIT_CONVICTED
+    assert "NOT CAUGHT  FAILED" in out
