@@ -210,12 +210,14 @@ def table(report: Report) -> str:
 
 def _normal(origin: str, part: Report) -> str:
     """How often normal life raises an alarm of any kind."""
+    life = part["normal_life"]
     rates = (
-        f"{phase} {_number(one['false_alarms_per_day'], 1)} a day" + f" ({one['hours']:.2f} h)"
-        for phase, one in part["normal_life"].items()
-        if phase in PHASES
+        f"{phase} {_with_interval(rate, life[phase]['false_alarms_per_day_interval'], 1)}"
+        for phase in PHASES
+        for rate in [life[phase]["false_alarms_per_day"]]
     )
-    return f"{origin}: in normal life " + ", ".join(rates)
+    hours = life[PHASES[0]]["hours"]
+    return f"{origin}: false alarms per day of normal life ({hours:.2f} h): {', '.join(rates)}"
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -33,12 +33,15 @@ from calibration.outcomes import (
     Tally,
     covered,
     events_of,
+    held_seconds,
+    lying,
     negative_seconds,
     tally,
 )
 from calibration.sweep import SHIFTS
 
 DAY_H = 24
+A_STEP_S = 0.5  # a bridge's verdicts are so far apart
 UNTOLD = "not told"
 
 Figures = dict[str, object]
@@ -111,6 +114,37 @@ def normal_life(of: Trial) -> Figures:
         false = np.mean([[len(alarms) for alarms in draw] for draw in count], axis=0) * calm
         found[phase] = _per_hour(false, hours, of.clusters)
     return found
+
+
+def stays_down(of: Trial) -> Figures:
+    """Whether somebody who lies stays detected, from the time when that must be confirmed.
+
+    `kept` counts those who were from then on without a gap, `share` is of their time.
+    """
+    spans = [
+        [s for s in lying(c) if s[0] < of.replays[0][n].seconds] for n, c in enumerate(of.clips)
+    ]
+    number = np.array([len(some) for some in spans], float)
+    seconds, kept = 0.0, np.zeros(len(spans))
+    for draw in of.replays:
+        for n, (some, replay) in enumerate(zip(spans, draw, strict=True)):
+            for start, end in some:
+                wanted = min(end, replay.seconds) - start
+                held = held_seconds((start, start + wanted), replay.alarms)
+                seconds += held / len(of.replays)
+                kept[n] += (held >= wanted - A_STEP_S) / len(of.replays)
+    ends = zip(spans, of.replays[0], strict=True)
+    total = sum(min(end, r.seconds) - start for some, r in ends for start, end in some)
+    bounds = proportion_interval(kept, number, of.clusters) if number.sum() else (None, None)
+    return {
+        "events": int(number.sum()),
+        "seconds": total,
+        "share": seconds / total if total else None,
+        "kept": float(kept.sum()),
+        "kept_share": float(kept.sum() / number.sum()) if number.sum() else None,
+        "kept_share_interval": bounds[0],
+        "interval_over": bounds[1],
+    }
 
 
 def curve(kind: Kind, phase: str, of: Trial) -> list[Figures]:

@@ -38,6 +38,7 @@ KINDS = (
     Kind("fight", "fight", ("fight",), ()),
     Kind("person_down", "down", ("person_down", "down"), ("fall",), PERSON_DOWN_S),
 )
+DOWN = ("fall", "person_down", "down")  # labels under which somebody lies after a while
 PHASES = ("suspected", "confirmed")
 
 LEAD_S = 0.5  # labels are made by eye
@@ -135,6 +136,29 @@ def tally(kind: Kind, phase: str, clip: Clip, alarms: Sequence[Alarm]) -> Tally:
         wrong=tuple(a for a in ours if not _inside(a.detection_s, windows + neutral)),
         repeats=sum(_inside(t, windows) for t in times) - sum(t is not None for t in matched),
     )
+
+
+def lying(clip: Clip) -> list[Window]:
+    """From when to when each person who fell, or is down, must have been confirmed; if ever."""
+    down = [(onset(i) + LIMIT_S["confirmed"], i.end_s) for i in clip.labelled(DOWN)]
+    return [(start, end) for start, end in down if end > start]
+
+
+def held_seconds(span: Window, alarms: Sequence[Alarm]) -> float:
+    """Seconds of `span` in which a confirmed fall or person_down stood and was not cleared."""
+    stood = []
+    for kind in ("fall", "person_down"):
+        since: float | None = None
+        for alarm in (a for a in alarms if a.kind == kind):
+            if alarm.phase == "confirmed":
+                since = alarm.detection_s
+            elif alarm.phase == "cleared" and since is not None:
+                stood.append((since, alarm.detection_s))
+                since = None
+        if since is not None:
+            stood.append((since, span[1]))
+    inside = [(max(a, span[0]), b) for a, b in stood if b > span[0]]
+    return covered([(a - span[0], b - span[0]) for a, b in inside], span[1] - span[0])
 
 
 def negative_seconds(kind: Kind, clip: Clip, seconds: float) -> float:

@@ -71,6 +71,7 @@ def _origin(title: str, part: Report) -> str:
         f"<section><h2>{escape(title)}</h2><p>{part['clips']} clips, resampled by "
         f"{escape(part['resampled'])}.</p>"
         f"{_figures(part['kinds'])}{_normal(part['normal_life'])}"
+        f"{_stays(part['stays_down'])}"
         "<h3>Operating points</h3><p>Every threshold moved together; the ring is the shipped one, "
         "the band its recall's interval, the left edge no false alarm at all. On the right recall "
         "can fall again: a report before an event keeps the next of its kind waiting.</p>"
@@ -114,6 +115,23 @@ def _normal(life: Report) -> str:
     ]
     head = ("phase", "clips", "hours", "alarms of any kind", "per hour", "per day")
     return "<h3>Clips of normal life only</h3>" + _table(head, rows)
+
+
+def _stays(down: Report) -> str:
+    if not down["events"]:
+        return ""
+    row = (
+        str(down["events"]),
+        f"{down['seconds']:.0f}",
+        _number(down["share"], 3),
+        _within(down, "kept_share"),
+    )
+    head = ("people who lie", "seconds", "of that detected", "detected without a gap")
+    limit = LIMIT_S[PHASES[-1]]
+    return (
+        f"<h3>Who lies stays detected</h3><p>From {limit:g} s after the onset until the label "
+        "ends: whether a confirmed fall or person_down stands.</p>" + _table(head, [row])
+    )
 
 
 def _charts(part: Report) -> Iterator[str]:

@@ -9,7 +9,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from calibration.data import Clip
-from calibration.figures import Trial, acts_at, by_act, by_way, curve, normal_life, summarise, trial
+from calibration.figures import (
+    Trial,
+    acts_at,
+    by_act,
+    by_way,
+    curve,
+    normal_life,
+    stays_down,
+    summarise,
+    trial,
+)
 from calibration.outcomes import KINDS, PHASES, Replay, events_of, onset, tally
 from calibration.replay import WAYS, way
 
@@ -66,6 +76,7 @@ def in_depth(of: Trial) -> Report:
         "resampled": of.clusters.over,
         "kinds": figures(of),
         "normal_life": normal_life(of),
+        "stays_down": stays_down(of),
         "curves": {k.name: {phase: curve(k, phase, of) for phase in PHASES} for k in KINDS},
         "false_alarms_by_act": by_act(of),
         "found_in_time_by_way": {kind.name: by_way(kind, of) for kind in KINDS},

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from calibration.data import Clip, Interval
-from calibration.figures import acts_at, by_act, by_way, curve, normal_life, summarise, trial
+from calibration.figures import (
+    acts_at,
+    by_act,
+    by_way,
+    curve,
+    normal_life,
+    stays_down,
+    summarise,
+    trial,
+)
 from calibration.outcomes import KINDS, Alarm, Replay
 from calibration.report import Outcome, build_report
 from calibration.sweep import SHIFTS, shifted
@@ -117,6 +126,18 @@ def test_a_curve_has_a_point_for_every_shift():
     assert [point["recall_in_time"] for point in points] == [float(s <= 0) for s in SHIFTS]
     assert points[0]["false_alarms_per_hour"] == pytest.approx(3600 / 50)
     assert points[-1]["false_alarms_per_hour"] == 0.0
+
+
+def test_who_lies_for_a_minute_stays_detected_or_not():
+    clips = [clip(Interval("fall", 10.0, 99.0), number=n) for n in range(2)]  # cut at a minute
+    whole = replay(alarm("confirmed", 12.0))
+    lost = replay(alarm("confirmed", 12.0), alarm("cleared", 45.0))
+    found = stays_down(trial(clips, [[whole, lost], [whole, whole]], 0))
+    assert (found["events"], found["seconds"]) == (2, 60.0)
+    assert found["kept"] == 1.5
+    assert found["share"] == pytest.approx((30 + (15 + 30) / 2) / 60)
+    nobody = stays_down(trial([clip(Interval("lie", 0.0, 60.0))], [[whole]], 0))
+    assert (nobody["events"], nobody["share"], nobody["kept_share"]) == (0, None, None)
 
 
 def test_thresholds_move_by_log_odds_and_keep_their_order():

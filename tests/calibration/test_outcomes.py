@@ -14,6 +14,8 @@ from calibration.outcomes import (
     Alarm,
     Replay,
     events_of,
+    held_seconds,
+    lying,
     negative_seconds,
     tally,
 )
@@ -154,3 +156,26 @@ def test_nothing_to_measure_is_none_and_not_zero():
     assert found["auc"]["value"] is None
     assert found["suspected"]["recall"] is None
     assert found["suspected"]["false_alarms_per_hour"] is None
+
+
+def test_who_lies_must_be_known_after_the_time_to_confirm():
+    assert lying(clip(("fall", 5, 20), ("fall", 5, 90), ("down", 0, 70), ("lie", 0, 90))) == [
+        (20.0, 70),
+        (25.0, 90),
+    ]
+
+
+def test_what_is_cleared_no_longer_stands():
+    span = (25.0, 85.0)
+    assert held_seconds(span, []) == 0.0
+    assert held_seconds(span, [alarm("fall", "suspected", 10)]) == 0.0  # the control
+    fall = [alarm("fall", "confirmed", 10), alarm("fall", "cleared", 40)]
+    assert held_seconds(span, fall) == 15.0
+    down = [alarm("person_down", "confirmed", 35)]
+    assert held_seconds(span, [*fall, *down]) == 60.0  # one takes over from the other
+    gap = [alarm("person_down", "confirmed", 50), alarm("person_down", "cleared", 60)]
+    assert held_seconds(span, [*fall, *gap]) == 25.0
+    assert held_seconds(span, [alarm("fight", "confirmed", 10)]) == 0.0
+    assert held_seconds(span, [alarm("fall", "confirmed", 90)]) == 0.0
+    over = [alarm("fall", "confirmed", 1), alarm("fall", "cleared", 9)]
+    assert held_seconds(span, over) == 0.0
