@@ -18,7 +18,7 @@ from calibration.rooms.errors import NoFit
 from calibration.rooms.figures import SIDES, Pose, put
 from calibration.rooms.motion import Motion
 from calibration.rooms.reach import BONE, plant
-from calibration.rooms.setting import Setting
+from calibration.rooms.setting import Ride, Setting
 from calibration.rooms.track import LABELS, STEP_S, Act, Posture, Track
 from calibration.rooms.ways import even, headings, smooth, steps_of, wrapped
 
@@ -42,6 +42,8 @@ class Actor:
         self._root: list[Array] = []
         self._posture: list[npt.NDArray[np.uint8]] = []
         self._named: list[Act] = []
+        self.rides: list[Ride] = []  # what he moved
+        self.switched: list[int] = []  # steps at which he touched the light switch
         self.now = 0
 
     # ---- the track so far ----------------------------------------------------------------------
@@ -86,6 +88,10 @@ class Actor:
         if self.now > start:
             self._named.append(Act(label, start, self.now))
 
+    def move(self, prop: int, matrices: Array) -> None:
+        """Where a thing was during the last steps, (K, 3, 4)."""
+        self.rides.append(Ride(prop, self.now - len(matrices), np.asarray(matrices)))
+
     def cut(self, step: int) -> None:
         """Forget everything from `step` on."""
         turns, root = np.concatenate(self._turns)[:step], np.concatenate(self._root)[:step]
@@ -93,6 +99,8 @@ class Actor:
         self._turns, self._root, self._posture = [turns], [root], [posture]
         self._named = [Act(a.label, a.start, min(a.end, step)) for a in self._named]
         self._named = [a for a in self._named if a.end > a.start]
+        self.rides = [ride.until(step) for ride in self.rides if ride.start < step]
+        self.switched = [at for at in self.switched if at < step]
         self.now = len(turns)
         if self.now:
             self.at = root[-1][[0, 2]]
@@ -234,8 +242,16 @@ class Actor:
         speed = max(SLOWEST, motion.speed * self.skeleton.hip_m * rate)
         points = even(np.asarray(path, np.float64), speed * STEP_S)
         yaws = headings(points, self.at, self.yaw, backward=backward)
-        seconds = (np.arange(len(points)) + 1) * STEP_S * (-1 if backward else 1)
-        turns, root = motion.at(seconds + float(self.rng.uniform(0, 2)), rate)
+        turns, root = self.strides(points, yaws, motion, -rate if backward else rate)
+        self.add(*self.blended(turns, root), posture)
+        self.at, self.yaw = points[-1].copy(), float(yaws[-1])
+
+    def strides(
+        self, points: Array, yaws: Array, motion: Motion, rate: float
+    ) -> tuple[Array, Array]:
+        """Turns and root of a walk at points (N, 2), facing yaws (N,); rate < 0: backward."""
+        seconds = (np.arange(len(points)) + 1) * STEP_S * np.sign(rate)
+        turns, root = motion.at(seconds + float(self.rng.uniform(0, 2)), abs(rate))
         stoop = self.body.style.stoop_rad
         turns = rotation.multiply(rotation.yaw(yaws)[:, None], turns)
         self.lean(turns, yaws, np.full(len(points), stoop))
@@ -243,8 +259,7 @@ class Actor:
         place = rotation.rotate(rotation.yaw(yaws), swing * (1, 0, 0.5))
         place[:, [0, 2]] += points
         place[:, 1] = root[:, 1] * self.skeleton.hip_m
-        self.add(*self.blended(turns, self._on_ground(turns, place, motion.ground)), posture)
-        self.at, self.yaw = points[-1].copy(), float(yaws[-1])
+        return turns, self._on_ground(turns, place, motion.ground)
 
     def lean(self, turns: Array, yaws: Array | float, angle: Array) -> None:
         """Bend the trunk above the pelvis forward, in place, by angle (N,) radians."""

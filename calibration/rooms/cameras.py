@@ -24,6 +24,7 @@ MODES = {"corner": 0.42, "wall": 0.26, "shelf": 0.18, "ceiling": 0.14}
 DRAWS = 40
 SEEN = 0.6  # mean share of the joints of who matters
 TALL = 0.12  # of the picture's height, at least, who matters must be on the mean
+LARGE = 1.1  # and at most: nobody hangs a camera to see knees
 BLOCKED = 0.35  # of the picture, at most, may be nearer than
 NEAR_M = 0.55  # this: else the camera stares at a cupboard
 THICK_M = 0.25  # a joint lies inside of a body: what is nearer by more hides it
@@ -32,7 +33,7 @@ ASPECTS = (4 / 3, 4 / 3, 16 / 9, 16 / 9, 5 / 4)
 
 
 class Glances(Protocol):
-    """What is asked of the stage: depth (32, 40) of the standing room."""
+    """What is asked of the stage: depth (32, 40) of the room with its doors, curtains, wheels."""
 
     def glance(self, camera: Camera) -> npt.NDArray[np.float32]:
         """Metres along the axis, infinite where there is nothing."""
@@ -86,7 +87,7 @@ def _good(stage: Glances, camera: Camera, joints: Floats, important: npt.NDArray
         return False
     points = project(camera, who)
     spans = np.ptp(points[..., :2], axis=1) / (WIDTH, HEIGHT)
-    return bool(spans.max(axis=1).mean() >= TALL)
+    return bool(TALL <= spans.max(axis=1).mean() <= LARGE)
 
 
 def _focus(room: Room, joints: Floats, important: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

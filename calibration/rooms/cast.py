@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from calibration.rooms import acts, handwork, meetings, onfloor, resting
+from calibration.rooms import acts, handwork, meetings, onfloor, resting, tools
 from calibration.rooms.actor import Actor
 from calibration.rooms.body import Body
 from calibration.rooms.errors import NoFit
@@ -22,6 +22,7 @@ Generator = np.random.Generator
 LONGEST_S = 60.0
 SHORTEST_S = 3.0
 BEGINS_EMPTY = 0.32
+SWITCHES = 0.12  # of those who come in: they go to the light switch first
 TRIES = 4  # at one act before another is drawn
 
 # What one does alone in everyday life, and how often it is chosen.
@@ -34,7 +35,9 @@ DAILY: dict[str, tuple[float, Callable[[Actor, float], None]]] = {
     "squat": (0.9, acts.squat),
     "tie_shoes": (1.0, handwork.tie_shoes),
     "wash": (0.8, handwork.wash),
-    "clean": (0.8, handwork.clean),
+    "clean": (0.5, handwork.clean),
+    "mop": (0.4, tools.mop),
+    "switch": (0.5, tools.switch),
     "handle": (0.6, handwork.handle),
     "dress": (0.7, handwork.dress),
     "read": (0.5, handwork.read),
@@ -91,6 +94,8 @@ def begin(actor: Actor, *, empty: bool) -> None:
     if empty:
         door = acts.exits(actor)
         acts.enter(actor, int(actor.rng.choice(door)), float(actor.rng.uniform(1.5, 5)))
+        if actor.rng.random() < SWITCHES:
+            tools.switch(actor, 1.0)
         return
     room, choice = actor.setting.room, actor.rng.random()
     if choice < 0.3 and room.seats:

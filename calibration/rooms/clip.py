@@ -9,7 +9,7 @@ difficult to stage is not rarer for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.rooms import cameras, labels, lights, scripts, seeds, splits
+from calibration.rooms.actor import Actor
 from calibration.rooms.body import Body
 from calibration.rooms.errors import NoFit, RoomsError
 from calibration.rooms.ground import Ground
@@ -38,7 +39,6 @@ F4 = npt.NDArray[np.float32]
 ATTEMPTS = 8
 CAMERAS = np.array([0.5, 0.35, 0.15])  # share of moments with one, two, three
 INFRARED = 0.2
-SWITCHED = 0.08  # of moments: somebody uses the light switch
 NEAR_PEOPLE = 2  # up to so many are drawn with their fine mesh
 SAMPLES = 24  # steps at which cameras are chosen
 FORMAT = FrameFormat("GRAY8", WIDTH, HEIGHT)
@@ -138,8 +138,10 @@ def staged(wanted: Plan, company: Company, stream: Callable[[str], Generator]) -
     played = scripts.stage(wanted.script, setting, wanted.people, company.body, script)
     start, stop = scripts.window(played, script)
     steps = played.actors[0].now
-    gains = lights.gains(rng, room, steps, _switches(script, start, stop))
-    props = moved(rng, room, steps, setting.passages)
+    room = setting.room  # with what people brought
+    gains = lights.gains(rng, room, steps, _switches(script, played.actors))
+    rides = [ride for actor in played.actors for ride in actor.rides if ride.start < steps]
+    props = moved(rng, room, steps, setting.passages, rides)
     tracks = tuple(excerpt(actor.track(), start, stop) for actor in played.actors)
     events = tuple(event.later(-start, stop - start) for event in played.events)
     return Moment(
@@ -147,11 +149,11 @@ def staged(wanted: Plan, company: Company, stream: Callable[[str], Generator]) -
     )
 
 
-def _switches(rng: Generator, start: int, stop: int) -> tuple[tuple[int, bool], ...]:
-    """Steps at which somebody turns the light on or off."""
-    if rng.random() >= SWITCHED:
-        return ()
-    return ((int(rng.integers(start, stop)), bool(rng.random() < 0.5)),)
+def _switches(rng: Generator, actors: Sequence[Actor]) -> tuple[tuple[int, bool], ...]:
+    """When somebody touches the switch, and whether it is on then."""
+    steps = sorted(step for actor in actors for step in actor.switched)
+    first = bool(rng.random() < 0.5)
+    return tuple((step, first == (k % 2 == 0)) for k, step in enumerate(steps))
 
 
 def repertoire(split: splits.Split, company: Company) -> Repertoire:
@@ -163,8 +165,11 @@ def repertoire(split: splits.Split, company: Company) -> Repertoire:
 
 
 def _place(moment: Moment, rng: Generator, number: int) -> tuple[Camera, ...]:
-    """Cameras that see the event, or else whoever is there."""
-    glancing = Stage(moment.room.surface, moment.room.reflectance(infrared=False), (), (0.5, 0.5))
+    """Cameras that see the event, or else whoever is there, past doors, curtains and wheels."""
+    room = moment.room
+    meshes = [prop.mesh for prop in room.props]
+    glancing = Stage(room.surface, room.reflectance(infrared=False), (), (0.5, 0.5), meshes)
+    glancing.pose(_things(moment, _middle(moment)))
     steps = np.unique(np.linspace(0, moment.steps - 1, SAMPLES).astype(int))
     if moment.events:
         inside = [np.linspace(e.onset, e.end - 1, SAMPLES // 2).astype(int) for e in moment.events]
@@ -178,7 +183,22 @@ def _place(moment: Moment, rng: Generator, number: int) -> tuple[Camera, ...]:
         ],
         axis=1,
     )
-    return cameras.place(rng, glancing, moment.room, joints, _important(moment, steps), number)
+    return cameras.place(rng, glancing, room, joints, _important(moment, steps), number)
+
+
+def _middle(moment: Moment) -> int:
+    """The step that a camera must not be blind at: of the first impact, or halfway."""
+    impacts = [event.impact for event in moment.events if event.impact is not None]
+    return min([*impacts, moment.steps - 1]) if impacts else moment.steps // 2
+
+
+def _things(moment: Moment, step: int) -> list[F4 | None]:
+    """Where every prop of the room is at this step."""
+    places = (
+        moment.moved[number][step] if number in moment.moved else prop.home
+        for number, prop in enumerate(moment.room.props)
+    )
+    return [np.ascontiguousarray(place[None], np.float32) for place in places]
 
 
 def _important(moment: Moment, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -223,16 +243,12 @@ def _film(
         track.body.skeleton.matrices(track.turns.astype(np.float64), track.root.astype(np.float64))
         for track in moment.tracks
     ]
-    homes = [np.ascontiguousarray(prop.home[None], np.float32) for prop in moment.room.props]
     for step in range(steps):
         matrices: list[F4 | None] = [
             None if track.posture[step] == Posture.ABSENT else skin[step]
             for track, skin in zip(moment.tracks, skins, strict=True)
         ]
-        for number, home in enumerate(homes):
-            there = moment.moved.get(number)
-            matrices.append(home if there is None else np.ascontiguousarray(there[step][None]))
-        stage.pose(matrices)
+        stage.pose([*matrices, *_things(moment, step)])
         for k, (shot, sensor) in enumerate(zip(shots, sensors, strict=True)):
             radiance, who = shot.draw(np.ascontiguousarray(gains[step], np.float32))
             frames[k][step] = sensor.grey(radiance)

@@ -93,28 +93,18 @@ def _head(actor: Actor) -> Array:
 
 
 def clean(actor: Actor, seconds: float) -> None:
-    """Wipe a table, a window, a wall; or mop the floor, walking backward and forward."""
+    """Wipe a table, a window, a wall."""
+    place = at_place(actor, ("table", "window", "wall", "basin", "shelf"))
     start = actor.now
-    if actor.rng.random() < 0.5:
-        free_spot(actor)
-        start, end = actor.now, actor.seconds + seconds
-        while actor.seconds < end:
-            posture = _lean_to(actor, 0.75)
-            floor = actor.at + 0.75 * ahead(actor.yaw)
-            work(actor, np.array([floor[0], 0.75, floor[1]]), 2.5, posture, 0.22)
-            actor.walk(actor.setting.spot(actor.rng, 0.3), pace=0.6)
-    else:
-        place = at_place(actor, ("table", "window", "wall", "basin", "shelf"))
-        start = actor.now
-        posture = _lean_to(actor, place.reach[1])
-        work(actor, np.array(place.reach), seconds, posture, 0.2)
+    posture = _lean_to(actor, place.reach[1])
+    work(actor, np.array(place.reach), seconds, posture, 0.2)
     actor.name("clean", start)
     actor.to(actor.standing(), 0.6, Posture.STAND)
 
 
 def handle(actor: Actor, seconds: float) -> None:
-    """Do something with the hands at a shelf, a table, a switch."""
-    place = at_place(actor, ("shelf", "table", "bin", "bedside", "switch", "hook", "window"))
+    """Do something with the hands at a shelf, a table, a hook."""
+    place = at_place(actor, ("shelf", "table", "bin", "bedside", "hook", "window"))
     posture = _lean_to(actor, place.reach[1])
     work(actor, np.array(place.reach), min(seconds, 8.0), posture, 0.08)
     actor.to(actor.standing(), 0.6, Posture.STAND)

@@ -38,10 +38,16 @@ TRIES = 5
 def fall(actor: Actor, person: int, kind: str, lying_s: float) -> Event:
     """Bring it about, fall, and lie there for `lying_s` -> the event. Raises NoFit."""
     PREPARE[kind](actor)
+    return drop(actor, person, kind, lying_s)
+
+
+def drop(actor: Actor, person: int, kind: str, lying_s: float) -> Event:
+    """Fall as he is now, and lie there for `lying_s` -> the event. Raises NoFit."""
     onset = actor.now
+    room = actor.setting.solid()
     for attempt in range(TRIES):
         manner = upsets.draw(actor.rng, _physics(kind), _facing(actor), _way(actor, kind))
-        ragdoll = Ragdoll(actor.setting.room, [(actor.skeleton, actor.body.weight_kg)], manner.grip)
+        ragdoll = Ragdoll(room, [(actor.skeleton, actor.body.weight_kg)], manner.grip)
         ragdoll.place(0, *actor.last_two())
         try:
             fallen = falls.tumble(ragdoll, 0, manner)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.rooms.fittings import Room, curtain_matrix, door_matrix
-from calibration.rooms.setting import Passage
+from calibration.rooms.setting import Passage, Ride
 from calibration.rooms.track import RATE_HZ, STEP_S
 
 Array = npt.NDArray[np.float64]
@@ -22,7 +22,7 @@ DOOR_STIRS = 0.1
 
 
 def moved(
-    rng: Generator, room: Room, steps: int, passages: Sequence[Passage]
+    rng: Generator, room: Room, steps: int, passages: Sequence[Passage], rides: Sequence[Ride]
 ) -> dict[int, npt.NDArray[np.float32]]:
     """Prop index -> (N, 3, 4) for every prop that moves during the moment."""
     out = {}
@@ -35,7 +35,19 @@ def moved(
     for number, prop in enumerate(room.props):
         if prop.kind == "curtain" and rng.random() < CURTAINS_STIR:
             out[number] = np.stack([curtain_matrix(prop, float(d)) for d in _drawn(rng, steps)])
+    for number in sorted({ride.prop for ride in rides}):
+        own = sorted((ride for ride in rides if ride.prop == number), key=lambda ride: ride.start)
+        out[number] = _ridden(room.props[number].home, own, steps)
     return {number: matrices.astype(np.float32) for number, matrices in out.items()}
+
+
+def _ridden(home: Array, rides: Sequence[Ride], steps: int) -> Array:
+    """At home, then wherever the rides take it; between them it stays where it was left."""
+    places = np.repeat(home[None], steps, axis=0)
+    for ride in rides:
+        places[ride.start : ride.start + len(ride.matrices)] = ride.matrices[: steps - ride.start]
+        places[ride.start + len(ride.matrices) :] = ride.matrices[-1]
+    return places
 
 
 def _door(rng: Generator, steps: int, times: Sequence[int], stands_open: float) -> Array:

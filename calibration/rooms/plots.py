@@ -128,10 +128,15 @@ def _fall(cast: Cast, actor: Actor, others: list[Actor]) -> Played:
         while other.now < actor.now - 20:
             something(other, float(rng.uniform(2, 8)))
         other.cut(min(other.now, actor.now))
-    ending = rng.random()
+    return aftermath(cast, actor, others, event)
+
+
+def aftermath(cast: Cast, actor: Actor, others: list[Actor], event: Event) -> Played:
+    """Who fell, the first of the cast, gets up, is helped, or stays where he lies."""
+    ending = cast.rng.random()
     if ending < 0.22:
         mishaps.recover(actor)
-        if rng.random() < 0.5:
+        if cast.rng.random() < 0.5:
             acts.wander(actor, 2.0)
     elif ending < 0.45:
         event = _helped(cast, actor, others, event)

@@ -7,7 +7,8 @@ seconds and drop onto a bed in half a one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +20,27 @@ from calibration.rooms.figures import Pose, put
 from calibration.rooms.fittings import Bed, Seat
 from calibration.rooms.handwork import work
 from calibration.rooms.track import Posture
-from calibration.rooms.ways import ahead
+from calibration.rooms.ways import ahead, smooth, steps_of
 
 Array = npt.NDArray[np.float64]
 
+CHAIR_M = 0.15  # between a seat and the chair that it belongs to
+PUSHED_BACK = (0.05, 0.3)  # metres, by the knees of who stands up
 DEEP_M = 0.2  # how far behind a seat's front edge the pelvis comes to be
 
 
 @dataclass(frozen=True, slots=True)
 class Perch:
-    """Where somebody sits: floor point below the pelvis, facing, height of what he sits on."""
+    """Where somebody sits: floor point below the pelvis, facing, height of what he sits on.
+
+    prop: the chair, if it is one that slides.
+    """
 
     at: tuple[float, float]
     yaw: float
     height: float
     approach: tuple[float, float]
+    prop: int | None = None
 
 
 def perch(seat: Seat, deep: float = DEEP_M) -> Perch:
@@ -48,7 +55,16 @@ def choose_seat(actor: Actor, kinds: tuple[str, ...] = ()) -> Perch:
     seats = [s for s in actor.setting.room.seats if not kinds or s.kind in kinds]
     if not seats:
         raise NoFit("nothing to sit on")
-    return perch(seats[int(actor.rng.integers(len(seats)))])
+    place = perch(seats[int(actor.rng.integers(len(seats)))])
+    return replace(place, prop=_sliding(actor, place))
+
+
+def _sliding(actor: Actor, place: Perch) -> int | None:
+    """The number of the light chair that makes this seat, if one does."""
+    for number, prop in enumerate(actor.setting.room.props):
+        if prop.kind == "chair" and math.dist(prop.home[[0, 2], 3], place.at) < CHAIR_M:
+            return number
+    return None
 
 
 def bedside(actor: Actor, bed: Bed) -> Perch:
@@ -84,6 +100,7 @@ def sit_down(actor: Actor, place: Perch, seconds: float | None = None) -> None:
     via = put(lowered, np.array(place.at) + 0.12 * ahead(place.yaw), place.yaw)
     actor.to(seated, seconds, Posture.SIT, via, planted=True)
     actor.yaw = place.yaw
+    _slide(actor, place, steps_of(seconds), 0.0)
 
 
 def _seated(actor: Actor, place: Perch, lean: float | None = None) -> Pose:
@@ -126,7 +143,20 @@ def stand_up(actor: Actor, place: Perch, seconds: float | None = None) -> None:
     via = put(leaning, np.array(place.at) + 0.15 * ahead(place.yaw), place.yaw)
     seconds = float(actor.rng.uniform(0.7, 2.4)) if seconds is None else seconds
     actor.to(actor.standing(), seconds, Posture.SIT, via, planted=True)
+    _slide(actor, place, steps_of(seconds), float(actor.rng.uniform(*PUSHED_BACK)))
     actor.still(0.4, Posture.STAND)
+
+
+def _slide(actor: Actor, place: Perch, steps: int, back: float) -> None:
+    """During the last steps a light chair comes to stand `back` metres behind its place."""
+    if place.prop is None:
+        return
+    home = actor.setting.room.props[place.prop].home
+    last = next((r.matrices[-1] for r in reversed(actor.rides) if r.prop == place.prop), home)
+    way = -back * ahead(place.yaw)
+    goal = home + np.array([[0, 0, 0, way[0]], [0, 0, 0, 0], [0, 0, 0, way[1]]])
+    share = smooth((np.arange(steps) + 1) / steps)[:, None, None]
+    actor.move(place.prop, last + share * (goal - last))
 
 
 def sit(actor: Actor, seconds: float) -> None:

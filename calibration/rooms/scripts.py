@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.rooms import plots
+from calibration.rooms import outings, plots
 from calibration.rooms.body import Body
 from calibration.rooms.cast import LONGEST_S, SHORTEST_S, Cast, Played, length
 from calibration.rooms.errors import NoFit
@@ -35,6 +35,8 @@ SCRIPTS: dict[str, tuple[float, int, Callable[[Cast], Played]]] = {
     "meeting": (0.08, 3, plots.a_meeting),
     "crowd": (0.03, 6, plots.a_crowd),
     "play": (0.03, 2, plots.children_play),
+    "wheelchair": (0.035, 3, outings.a_wheelchair),
+    "walking_frame": (0.03, 2, outings.a_walking_frame),
 }
 
 

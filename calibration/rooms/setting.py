@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from calibration.rooms.errors import NoFit
-from calibration.rooms.fittings import Room
+from calibration.rooms.fittings import Box, Prop, Room
 from calibration.rooms.ground import Ground
 from calibration.rooms.motion import Motion
 
@@ -48,15 +48,48 @@ class Passage:
     step: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """Somebody moves a thing: a prop's number, the first step, its places (K, 3, 4) from there."""
+
+    prop: int
+    start: int
+    matrices: Array
+
+    def until(self, step: int) -> Ride:
+        """What of it lies before `step`."""
+        return Ride(self.prop, self.start, self.matrices[: max(0, step - self.start)])
+
+
 @dataclass(slots=True)
 class Setting:
-    """room, ground and repertoire; physics is the stream for everything that MuJoCo is given."""
+    """room, ground and repertoire; physics is the stream for everything that MuJoCo is given.
+
+    brought: props that came with somebody; parked: what of them stands in the way now.
+    """
 
     room: Room
     ground: Ground
     repertoire: Repertoire
     physics: Generator
     passages: list[Passage] = field(default_factory=list)
+    brought: list[int] = field(default_factory=list)
+    parked: tuple[Box, ...] = ()
+
+    def bring(self, prop: Prop) -> int:
+        """A thing that somebody brings along -> its number among the room's."""
+        self.room = replace(self.room, props=(*self.room.props, prop))
+        self.brought.append(len(self.room.props) - 1)
+        return self.brought[-1]
+
+    def park(self, *boxes: Box) -> None:
+        """From now on these, and nothing else that was brought, stand in the way."""
+        self.parked = boxes
+        self.ground = Ground(self.solid(), frozenset(self.brought))
+
+    def solid(self) -> Room:
+        """The room with what is parked in it as obstacles."""
+        return replace(self.room, obstacles=(*self.room.obstacles, *self.parked))
 
     def spot(self, rng: Generator, margin: float) -> Array:
         """A free floor point (2,) with `margin` metres about it; raises NoFit."""

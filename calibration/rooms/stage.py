@@ -100,9 +100,12 @@ class Stage:
                 shade.follow(self.troupe)
 
     def glance(self, camera: Camera) -> F4:
-        """(32, 40) metres of depth of the standing room; infinite where there is none."""
+        """(32, 40) metres of depth of the room and who is posed there; infinite: nothing."""
         depth = np.zeros((GLANCE_H, GLANCE_W), np.float32)
-        self.draw_room(raster.view_of(camera, GLANCE_W, GLANCE_H), depth)
+        view = raster.view_of(camera, GLANCE_W, GLANCE_H)
+        self.draw_room(view, depth)
+        for mover in self.troupe.everybody():
+            self.troupe.draw(view, mover, None, depth, None)
         with np.errstate(divide="ignore"):
             metres: F4 = np.reciprocal(depth)
         return metres

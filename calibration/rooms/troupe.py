@@ -104,6 +104,10 @@ class Troupe:
         resting = self._resting or ()
         return (mover for mover in self._movers if mover.here and mover.name not in resting)
 
+    def everybody(self) -> Iterator[Mover]:
+        """Who and what is in the room."""
+        return (mover for mover in self._movers if mover.here)
+
     def at_rest(self) -> Iterator[Mover]:
         """Things that have not been moved for a while, or never."""
         return (self._movers[name - 1] for name in self._resting or ())

@@ -33,7 +33,10 @@ def tiny_room(size: tuple[float, float, float] = (5.0, 5.0, 2.5)) -> Room:
         seats=(Seat("chair", (-2.03, 0.44, 0.0), np.pi / 2, 0.44, (-1.4, 0.0)),),
         beds=(Bed((1.9, -0.5), 0.5, 2.0, 0.9, np.pi, ((1.0, -0.5),)),),
         doors=(Door((-0.4, 0.0, -2.5), 0.8, 0.0, (0.0, -3.1), (0.0, -1.9), 0, 1, leads_out=True),),
-        places=(Place("basin", (0.0, 1.7), 0.0, (0.0, 0.85, 2.15)),),
+        places=(
+            Place("basin", (0.0, 1.7), 0.0, (0.0, 0.85, 2.15)),
+            Place("switch", (1.0, -2.0), np.pi, (1.0, 1.1, -2.48)),
+        ),
         props=(),
     )
 
