@@ -27,6 +27,7 @@ COMMANDS = {
     "benchmark": "time the daemon's stages, beside another network if one is named",
     "tune": "choose the alarm thresholds of a recogniser",
     "privacy": "turn leaked-bit caps into noise levels and back",
+    "fisher": "floors of reconstruction from the trained network (needs the train extra)",
     "audit": "attack the shipped release, and say what it leaks at least",
     "demo": "run broker, bridge and edge on a bundled clip and show the results as they come",
 }
