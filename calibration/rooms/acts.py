@@ -22,6 +22,8 @@ from calibration.rooms.ways import yaw_to
 
 Array = npt.NDArray[np.float64]
 
+LOW = 0.6  # of the pelvis' height: who moves below that is on hands and feet, not standing
+
 
 # ---- coming and going --------------------------------------------------------------------------
 
@@ -75,7 +77,7 @@ def stand(actor: Actor, seconds: float) -> None:
     end = actor.seconds + seconds
     while actor.seconds < end - 0.3:
         left = end - actor.seconds
-        motion = actor.setting.repertoire.draw(actor.rng, "idle", "talk", "angry", "tired")
+        motion = actor.setting.repertoire.draw(actor.rng, "idle", "talk", "angry")
         if motion is not None and actor.rng.random() < 0.35:
             length = min(left, float(actor.rng.uniform(1.5, 5)))
             actor.play(motion, Posture.STAND, length, float(actor.rng.uniform(0.4, 1.0)))
@@ -95,9 +97,11 @@ def wander(actor: Actor, seconds: float) -> None:
     """Walk to places until the time is over."""
     end = actor.seconds + seconds
     while actor.seconds < end:
+        before = actor.now
         actor.walk(actor.setting.spot(actor.rng, 0.3), pace=own_pace(actor))
         if actor.rng.random() < 0.4:
             actor.turn(float(actor.rng.uniform(-3.1, 3.1)))
+        _pause_if_there(actor, before)
 
 
 def own_pace(actor: Actor) -> float:
@@ -110,12 +114,19 @@ def run(actor: Actor, seconds: float) -> None:
     end = actor.seconds + seconds
     motion = actor.setting.repertoire.draw(actor.rng, "run")
     while actor.seconds < end:
-        target = actor.setting.spot(actor.rng, 0.35)
+        before, target = actor.now, actor.setting.spot(actor.rng, 0.35)
         if motion is None:
             actor.walk(target, Posture.RUN, pace=1.8)
         else:
             actor.walk(target, Posture.RUN, motion, float(actor.rng.uniform(0.8, 1.2)))
+        _pause_if_there(actor, before)
     actor.to(actor.standing(), 0.5, Posture.STAND)
+
+
+def _pause_if_there(actor: Actor, before: int) -> None:
+    """In a room with one free spot nobody gets anywhere, and time must pass all the same."""
+    if actor.now == before:
+        actor.still(0.4, Posture.STAND)
 
 
 def free_spot(actor: Actor, margin: float = 0.45) -> None:
@@ -166,7 +177,9 @@ def exercise(actor: Actor, seconds: float) -> None:
     start, end = actor.now, actor.seconds + seconds
     motion = actor.setting.repertoire.draw(actor.rng, "exercise")
     if motion is not None and actor.rng.random() < 0.4:
-        actor.play(motion, Posture.STAND, seconds, float(actor.rng.uniform(0.7, 1.1)))
+        low = float(np.median(motion.root[:, 1])) < LOW
+        posture = Posture.CRAWL if low else Posture.STAND
+        actor.play(motion, posture, seconds, float(actor.rng.uniform(0.7, 1.1)))
     else:
         pair = _exercise(actor)
         beat = float(actor.rng.uniform(0.4, 1.1))

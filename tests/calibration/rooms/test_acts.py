@@ -115,3 +115,11 @@ def test_cutting_forgets_the_rest() -> None:
     track = actor.track()
     assert len(track.turns) == 20
     assert max(act.end for act in track.acts) <= 20
+
+
+@pytest.mark.parametrize("go", [acts.wander, acts.run])
+def test_where_there_is_one_free_spot_time_passes(go, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor = tiny_actor(7)
+    monkeypatch.setattr(type(actor.setting), "spot", lambda *_: np.zeros(2))
+    go(actor, 3.0)
+    assert 3.0 <= actor.seconds < 15.0
