@@ -25,7 +25,9 @@ from calibration.metrics import (
     MIN_EVENT_GROUPS,
     TAIL,
     Bounds,
+    auc_interval,
     poisson_rate_interval,
+    weighted_auc,
     wilson,
 )
 
@@ -36,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 class Clusters:
     """How often each clip counts in each resampling: weights (R, N); what was drawn: `over`."""
 
-    weights: npt.NDArray[np.float32]
+    weights: Floats
     units: tuple[npt.NDArray[np.bool_], ...]  # per kind of unit: which clips (U, N) belong to it
     over: str
 
@@ -75,6 +77,23 @@ def rate_interval(count: Floats, hours: Floats, clusters: Clusters) -> tuple[Bou
     """95 % interval of sum(count) / sum(hours), both (N,) per clip, and what it is taken over."""
     exact = poisson_rate_interval(float(count.sum()), float(hours.sum()))
     return _wider(exact, count, hours, clusters, "alarms")
+
+
+def ranking_interval(
+    scores: Sequence[float], labels: Sequence[bool], clusters: Clusters
+) -> tuple[Bounds | None, str]:
+    """95 % interval of the AUC of scores (N,) and what it is taken over.
+
+    Clips are taken as independent where fewer than MIN_EVENT_GROUPS units hold positives.
+    """
+    if clusters.spread(np.asarray(labels, np.float64)) < MIN_EVENT_GROUPS:
+        return auc_interval(scores, labels), "clips"
+    drawn = weighted_auc(scores, labels, clusters.weights)
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        return None, clusters.over
+    low, high = np.quantile(drawn, [TAIL, 1 - TAIL])
+    return (float(low), float(high)), clusters.over
 
 
 def quantile_interval(
@@ -119,13 +138,11 @@ def _belonging(names: Sequence[Sequence[Hashable]]) -> npt.NDArray[np.bool_]:
     return table
 
 
-def _weights(
-    belonging: npt.NDArray[np.bool_], random: np.random.Generator, draws: int
-) -> npt.NDArray[np.float32]:
+def _weights(belonging: npt.NDArray[np.bool_], random: np.random.Generator, draws: int) -> Floats:
     """(R, N): how often a clip's unit was drawn; of several units, their mean."""
     units = len(belonging)
     times = random.multinomial(units, np.full(units, 1 / units), size=draws) if units else None
     if times is None:
-        return np.zeros((draws, belonging.shape[1]), np.float32)
+        return np.zeros((draws, belonging.shape[1]))
     share = belonging / belonging.sum(axis=0)
-    return np.asarray(times.astype(np.float32) @ share.astype(np.float32), np.float32)
+    return np.asarray(times.astype(np.float64) @ share)

@@ -20,10 +20,11 @@ from calibration.clusters import (
     cluster,
     proportion_interval,
     quantile_interval,
+    ranking_interval,
     rate_interval,
 )
 from calibration.data import Clip
-from calibration.metrics import Bounds, auc, auc_interval
+from calibration.metrics import Bounds, auc
 from calibration.outcomes import (
     KINDS,
     PHASES,
@@ -55,12 +56,11 @@ class Trial:
     clips: Sequence[Clip]
     replays: Sequence[Sequence[Replay]]
     clusters: Clusters
-    seed: int
 
 
 def trial(clips: Sequence[Clip], replays: Sequence[Sequence[Replay]], seed: int) -> Trial:
     """A trial whose resamplings are drawn from `seed`."""
-    return Trial(clips, replays, cluster(clips, seed), seed)
+    return Trial(clips, replays, cluster(clips, seed))
 
 
 def summarise(kind: Kind, of: Trial) -> Figures:
@@ -73,7 +73,11 @@ def summarise(kind: Kind, of: Trial) -> Figures:
     }
     for phase in PHASES:
         tallies = _tallies(kind, phase, of, _shipped)
-        summary[phase] = _recalls(tallies, of.clusters) | _rate(tallies, hours, of.clusters)
+        summary[phase] = (
+            _recalls(tallies, of.clusters)
+            | _delays(tallies, of.clusters)
+            | _rate(tallies, hours, of.clusters)
+        )
     return summary
 
 
@@ -85,12 +89,11 @@ def summarise_auc(kind: Kind, of: Trial) -> Figures:
     """
     wanted = kind.events + kind.neutral if kind.name == "person_down" else kind.events
     labels = [bool(clip.spans(wanted)) for clip in of.clips]
-    places = [clip.place for clip in of.clips]
     values, bounds, method = [], [], ""
     for draw in of.replays:
         scores = [replay.peaks[kind.score] for replay in draw]
         values.append(auc(scores, labels))
-        interval, method = auc_interval(scores, labels, places, of.seed)
+        interval, method = ranking_interval(scores, labels, of.clusters)
         bounds.append(interval)
     return {
         "value": _mean([v for v in values if v is not None]),
@@ -242,14 +245,19 @@ def _recalls(tallies: Sequence[Sequence[Tally]], clusters: Clusters) -> Figures:
     events = _per_clip(tallies, lambda one: one.events)
     found = _per_clip(tallies, lambda one: one.found)
     prompt = _per_clip(tallies, lambda one: one.in_time)
-    delays = [d for draw in tallies for one in draw for d in one.delays_s]
-    owners = [n for draw in tallies for n, one in enumerate(draw) for _ in one.delays_s]
     figures: Figures = {"found": float(found.sum()), "in_time": float(prompt.sum())}
     for name, part in (("recall", found), ("recall_in_time", prompt)):
         some = bool(events.sum())
         bounds = proportion_interval(part, events, clusters) if some else (None, None)
         figures[name] = float(part.sum() / events.sum()) if some else None
         figures[f"{name}_interval"], figures["recall_interval_over"] = bounds
+    return figures
+
+
+def _delays(tallies: Sequence[Sequence[Tally]], clusters: Clusters) -> Figures:
+    delays = [d for draw in tallies for one in draw for d in one.delays_s]
+    owners = [n for draw in tallies for n, one in enumerate(draw) for _ in one.delays_s]
+    figures: Figures = {}
     for name, share in (("median", 0.5), ("p90", 0.9)):
         figures[f"{name}_delay_s"] = float(np.quantile(delays, share)) if delays else None
         bound = quantile_interval(delays, owners, share, clusters) if delays else None

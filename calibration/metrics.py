@@ -6,7 +6,7 @@ rate over no footage) is None, never zero.
 """
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -56,41 +56,25 @@ def auc(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
     return float(_wins(positive, negative).mean())
 
 
-def auc_interval(
-    scores: Sequence[float],
-    labels: Sequence[bool],
-    groups: Sequence[Hashable] | None = None,
-    seed: int = 0,
-) -> tuple[Bounds | None, str]:
-    """95 % interval of `auc` and the name of the method that made it.
+def weighted_auc(scores: Sequence[float], labels: Sequence[bool], weights: Floats) -> Floats:
+    """`auc` with clips that count several times: weights (R, N) -> (R,), NaN where a class is void.
 
-    With `groups` (scenes) whole groups are resampled, because clips of one camera are not
-    independent; where fewer than MIN_EVENT_GROUPS groups hold positives, or no groups are given,
-    the clips are taken as independent (DeLong 1988, on the logit scale).
+    Sorted once, so that thousands of resamplings of thousands of clips are seconds.
     """
-    truth = np.asarray(labels, dtype=bool)
-    if groups is not None:
-        members = _members(groups)
-        if sum(bool(truth[m].any()) for m in members) >= MIN_EVENT_GROUPS:
-            return _bootstrap(np.asarray(scores, np.float64), truth, members, seed), "scenes"
-    return _delong(*_split(scores, labels)), "clips"
+    truth, values = np.asarray(labels, dtype=bool), np.asarray(scores, np.float64)
+    order = np.argsort(values, kind="stable")
+    _, first = np.unique(values[order], return_index=True)
+    positive = np.add.reduceat(np.where(truth, weights, 0.0)[:, order], first, axis=1)
+    negative = np.add.reduceat(np.where(truth, 0.0, weights)[:, order], first, axis=1)
+    below = np.cumsum(negative, axis=1) - negative / 2
+    pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((positive * below).sum(axis=1) / np.where(pairs > 0, pairs, np.nan))
 
 
-def _bootstrap(
-    scores: Floats, truth: npt.NDArray[np.bool_], members: Sequence[npt.NDArray[np.intp]], seed: int
-) -> Bounds | None:
-    """Quantiles of the AUC over whole groups drawn with replacement; one-class draws left out."""
-    random = np.random.default_rng(seed)
-    draws = []
-    for _ in range(BOOTSTRAP_DRAWS):
-        chosen = random.integers(0, len(members), len(members))
-        index = np.concatenate([members[i] for i in chosen])
-        if 0 < np.count_nonzero(truth[index]) < len(index):
-            draws.append(_wins(scores[index][truth[index]], scores[index][~truth[index]]).mean())
-    if not draws:
-        return None
-    low, high = np.quantile(draws, [TAIL, 1 - TAIL])
-    return float(low), float(high)
+def auc_interval(scores: Sequence[float], labels: Sequence[bool]) -> Bounds | None:
+    """95 % interval of `auc` if clips are independent (DeLong 1988, on the logit scale)."""
+    return _delong(*_split(scores, labels))
 
 
 def _delong(positive: Floats, negative: Floats) -> Bounds | None:
@@ -124,13 +108,6 @@ def _wins(positive: Floats, negative: Floats) -> Floats:
     difference = positive[:, None] - negative[None, :]
     wins: Floats = (difference > 0) + 0.5 * (difference == 0)
     return wins
-
-
-def _members(groups: Sequence[Hashable]) -> list[npt.NDArray[np.intp]]:
-    index: dict[Hashable, list[int]] = {}
-    for position, group in enumerate(groups):
-        index.setdefault(group, []).append(position)
-    return [np.asarray(positions, dtype=np.intp) for positions in index.values()]
 
 
 def _poisson_mean(k: int, probability: float) -> float:

@@ -13,10 +13,11 @@ from calibration.clusters import (
     people,
     proportion_interval,
     quantile_interval,
+    ranking_interval,
     rate_interval,
 )
 from calibration.data import Clip
-from calibration.metrics import Z95, poisson_rate_interval, wilson
+from calibration.metrics import Z95, auc_interval, poisson_rate_interval, wilson
 
 
 def clip(scene, subject):
@@ -118,3 +119,24 @@ def test_the_seed_decides():
 
 def test_nothing_at_all_has_no_units():
     assert cluster([], 0).weights.shape == (2000, 0)
+
+
+def test_the_auc_interval_is_wider_where_clips_of_a_scene_agree():
+    random = np.random.default_rng(6)
+    scores, labels, clips = [], [], []
+    for scene in range(12):
+        shift = random.normal(0, 1)
+        for number in range(20):
+            labels.append(number % 2 == 0)
+            scores.append(0.6 * labels[-1] + shift * (1 if scene % 2 else -1) * labels[-1])
+            scores[-1] += random.normal(0, 0.5)
+            clips.append(clip(f"r{scene}", f"p{scene}"))
+    bounds, over = ranking_interval(scores, labels, cluster(clips, 1))
+    assert over == "scenes"
+    assert width(bounds) > 1.5 * width(auc_interval(scores, labels))
+
+
+def test_few_scenes_with_events_are_not_resampled():
+    scores, labels = [0.9, 0.8, 0.1, 0.3, 0.2, 0.85], [True, True, False, False, False, False]
+    clusters = cluster([clip(scene, scene) for scene in "aabcde"], 0)
+    assert ranking_interval(scores, labels, clusters) == (auc_interval(scores, labels), "clips")

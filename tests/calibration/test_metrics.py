@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.metrics import auc, auc_interval, poisson_rate_interval, wilson
+from calibration.metrics import auc, auc_interval, poisson_rate_interval, weighted_auc, wilson
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (0, 14), (1, 14), (11, 14), (14, 14), (150, 300)])
@@ -75,45 +75,26 @@ def test_delong_interval_covers_as_often_as_it_says():
     covered = 0
     for _ in range(400):
         scores = np.concatenate([random.normal(1, 1, 40), random.normal(0, 1, 40)])
-        (low, high), method = auc_interval(scores.tolist(), labels)
-        assert method == "clips"
+        low, high = auc_interval(scores.tolist(), labels)
         covered += low <= true_area <= high
     assert 0.91 <= covered / 400 <= 0.985  # the control: an interval too narrow falls below
 
 
-def test_interval_by_scene_is_wider_where_clips_of_a_scene_agree():
-    random = np.random.default_rng(6)
-    scores, labels, scenes = [], [], []
-    for scene in range(12):
-        shift = random.normal(0, 1)
-        for clip in range(20):
-            labels.append(clip % 2 == 0)
-            scores.append(0.6 * labels[-1] + shift * (1 if scene % 2 else -1) * labels[-1])
-            scores[-1] += random.normal(0, 0.5)
-            scenes.append(scene)
-    (low, high), method = auc_interval(scores, labels, scenes, seed=1)
-    (naive_low, naive_high), _ = auc_interval(scores, labels)
-    assert method == "scenes"
-    assert high - low > 1.5 * (naive_high - naive_low)
-
-
-def test_interval_by_scene_is_reproduced_by_its_seed():
-    scores = np.random.default_rng(1).normal(size=60).tolist()
-    labels, scenes = [i % 3 == 0 for i in range(60)], [i // 6 for i in range(60)]
-    assert auc_interval(scores, labels, scenes, 7) == auc_interval(scores, labels, scenes, 7)
-    assert auc_interval(scores, labels, scenes, 7) != auc_interval(scores, labels, scenes, 8)
-
-
-def test_few_scenes_with_events_are_not_resampled():
-    scores, labels = [0.9, 0.8, 0.1, 0.3, 0.2, 0.85], [True, True, False, False, False, False]
-    assert auc_interval(scores, labels, ["a", "a", "b", "c", "d", "e"])[1] == "clips"
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 3)), min_size=1))
+def test_a_weighted_auc_is_that_of_clips_repeated(triples):
+    scores, labels = [float(s) for s, _, _ in triples], [b for _, b, _ in triples]
+    repeated = [(s, b) for (_, b, n), s in zip(triples, scores, strict=True) for _ in range(n)]
+    expected = auc([s for s, _ in repeated], [b for _, b in repeated])
+    (found,) = weighted_auc(scores, labels, np.array([[float(n) for _, _, n in triples]]))
+    assert math.isnan(found) if expected is None else found == pytest.approx(expected)
 
 
 def test_separated_scores_do_not_pretend_certainty():
-    (low, high), _ = auc_interval([0.9, 0.8, 0.7, 0.1, 0.2, 0.3], [True] * 3 + [False] * 3)
+    low, high = auc_interval([0.9, 0.8, 0.7, 0.1, 0.2, 0.3], [True] * 3 + [False] * 3)
     assert high == 1.0
     assert low < 0.6
 
 
 def test_one_class_has_no_interval():
-    assert auc_interval([0.1, 0.2], [True, True])[0] is None
+    assert auc_interval([0.1, 0.2], [True, True]) is None
