@@ -230,7 +230,7 @@ def _floors_text(floors: tuple[Floors, ...]) -> str:
         cells = [label, str(f.releases), _figure(f.bits), _figure(f.capacity_bits)]
         cells += [_figure(f.rho), _figure(f.epsilon), f"{f.delta:.6g}"]
         rows.append(cells + [f"{success:.3f}" for success in f.naming.values()])
-    lines = [row[0].ljust(16) + "".join(cell.rjust(12) for cell in row[1:]) for row in rows]
+    lines = [row[0].ljust(16) + "".join(cell.rjust(13) for cell in row[1:]) for row in rows]
     return "\n".join(["what they tell together, at most", *lines, _FLOORS_ASSUME])
 
 

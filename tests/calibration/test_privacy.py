@@ -320,3 +320,29 @@ def test_the_table_is_right_by_hand(capsys):
 def test_a_question_that_is_none_is_refused(capsys, words):
     with pytest.raises(SystemExit):
         answer(capsys, *words)
+
+
+def test_the_document_shows_the_figures_that_the_command_prints(capsys):
+    document = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    printed = answer(capsys, "--bits", "8", "--window", "2", "--rate", "10").splitlines()[6:11]
+    for line in printed:
+        figures = re.split(r" {2,}", line)[1:]
+        assert len(figures) == 8
+        assert any(row[1:] == figures for row in _cells(document)), line
+    for words, cells in _plain_rows(document).items():
+        window = floors(json.loads(answer(capsys, *words.split(), "--json")))["window"]
+        naming = [f"{p:.3f}" if p < 1 else "no cap" for p in window["naming"].values()]
+        assert [f"{window['epsilon']:.1f}", *naming] == cells[1:]
+        assert float(cells[0]) == pytest.approx(window["bits"], abs=0.05)
+
+
+def _cells(document):
+    return [[c.strip() for c in line.split("|")[1:-1]] for line in document.splitlines()]
+
+
+def _plain_rows(document):
+    """The table of the plain words: words of the command -> the other cells."""
+    found = [row for row in _cells(document) if row and "`lethe-calibrate privacy --" in row[0]]
+    words = [row[0].partition("`lethe-calibrate privacy ")[2].rstrip("`") for row in found]
+    assert len(words) == 4
+    return dict(zip(words, [row[1:] for row in found], strict=True))
