@@ -118,14 +118,16 @@ def onset(event: Interval) -> float:
 def tally(kind: Kind, phase: str, clip: Clip, alarms: Sequence[Alarm]) -> Tally:
     """Match the alarms of one kind and phase with the clip's events of that kind."""
     events = events_of(kind, clip)
-    windows = [(onset(e) - LEAD_S, e.end_s + GRACE_S[phase]) for e in events]
-    limits = [onset(e) + kind.after_s + LIMIT_S[phase] for e in events]
-    early = [(a, min(b, limit)) for (a, b), limit in zip(windows, limits, strict=True)]
-    neutral = [(a - LEAD_S, b + GRACE_S[phase]) for a, b in clip.spans(kind.neutral)]
     ours = sorted(
         (a for a in alarms if (a.kind, a.phase) == (kind.name, phase)),
         key=lambda alarm: alarm.detection_s,
     )
+    if not ours:  # as in most clips, at most thresholds
+        return Tally((None,) * len(events), (False,) * len(events), (), 0)
+    windows = [(onset(e) - LEAD_S, e.end_s + GRACE_S[phase]) for e in events]
+    limits = [onset(e) + kind.after_s + LIMIT_S[phase] for e in events]
+    early = [(a, min(b, limit)) for (a, b), limit in zip(windows, limits, strict=True)]
+    neutral = [(a - LEAD_S, b + GRACE_S[phase]) for a, b in clip.spans(kind.neutral)]
     times = [alarm.detection_s for alarm in ours]
     matched = match(times, windows)
     return Tally(
