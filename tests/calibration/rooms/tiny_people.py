@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from calibration.rooms import rotation
 from calibration.rooms.body import ATTRIBUTES, Body, Style
 from calibration.rooms.mesh import Mesh, Surface, vertex_normals
-from calibration.rooms.motion import Motion
+from calibration.rooms.motion import RATE_HZ, Motion
 from calibration.rooms.skeleton import BONES, HAND_L, HEAD, Capsules, Skeleton
-
-RATE_HZ = 30
 
 # Half a person, in metres for a height of 1.75; the right side is its mirror image.
 JOINTS = {
