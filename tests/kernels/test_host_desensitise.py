@@ -23,14 +23,28 @@ FRAMES_PER_SEED = 400
 SHORT_SCENES = 14  # all but the last
 
 
-def test_every_extreme_and_many_random_frames_are_as_defined_under_both_sanitizers(tmp_path):
-    library = build(tmp_path, SOURCE, sanitize=True)
-    sizes = (PICTURES_PER_SEED, FRAMES_PER_SEED)
+def campaigns(folder, seeds, pictures, frames, **options):
+    """Two at a time: all extremes, and so many random ones, under both sanitizers."""
+    library = build(folder, SOURCE, sanitize=True)
     with ThreadPoolExecutor() as pool:
-        runs = [pool.submit(python, CAMPAIGN, library, seed, *sizes) for seed in (1, 2)]
+        runs = [
+            pool.submit(python, CAMPAIGN, library, seed, pictures, frames, **options)
+            for seed in seeds
+        ]
     for done in (one.result() for one in runs):
         assert done.returncode == 0, done.stderr
-        assert int(done.stdout.split()[0]) > sum(sizes)
+        assert int(done.stdout.split()[0]) > pictures + frames
+
+
+def test_every_extreme_and_many_random_frames_are_as_defined_under_both_sanitizers(tmp_path):
+    campaigns(tmp_path, (1, 2), PICTURES_PER_SEED, FRAMES_PER_SEED)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_hundred_thousand_frames_are_as_defined_under_both_sanitizers(tmp_path):
+    """Half an hour on two free cores."""
+    campaigns(tmp_path, (3, 4), 1_000, 50_000, timeout_s=7000)
 
 
 @pytest.mark.parametrize(
