@@ -253,23 +253,23 @@ def _render(job: Job, missing: list[Plan]) -> None:
 def _result(
     future: Future[tuple[int, int]], running: dict[Future[tuple[int, int]], int], progress: Progress
 ) -> tuple[int, int]:
+    """What a worker made, or why it could not: RoomsError with its moment."""
     from calibration.rooms.store import DiskFull
 
-    number = running[future]
-    try:
+    error = future.exception()
+    if error is None:
         return future.result()
-    except BrokenProcessPool as error:
+    if isinstance(error, BrokenProcessPool):
         numbers = ", ".join(str(n) for n in sorted(running.values()))
         raise RoomsError(f"a worker was killed while it made one of moments {numbers}") from error
-    except DiskFull as error:
+    if isinstance(error, DiskFull):
         raise RoomsError(
             f"disk full after {progress.clips} clips: free about {progress.missing_gb():.1f} GB "
             f"and run the same command again ({error})"
         ) from error
-    except RoomsError:
-        raise
-    except Exception as error:
-        raise RoomsError(f"moment {number}: {type(error).__name__}: {error}") from error
+    if isinstance(error, RoomsError):
+        raise error
+    raise RoomsError(f"moment {running[future]}: {type(error).__name__}: {error}") from error
 
 
 class Progress:
