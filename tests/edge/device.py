@@ -20,6 +20,7 @@ from edge.config import (
     CameraConfig,
     EncoderConfig,
     OutboxConfig,
+    PrivacyConfig,
     ProfileConfig,
     StateConfig,
     load_config,
@@ -208,6 +209,7 @@ class Device:
     plug: Plug = field(default_factory=Plug)
     frames: int = 6
     profile: object = field(default_factory=tiny_profile)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     way: object = None  # from frame to vector; None: Cpu
     source: object = None  # of a real camera, in place of Frames
     enough: int | None = None  # frames after which it is stopped
@@ -278,6 +280,7 @@ class Device:
             camera=CameraConfig("frames"),
             encoder=replace(self.way.config, model=model),
             profile=ProfileConfig(path=profile),
+            privacy=self.privacy,
             outbox=QUEUE,
             state=StateConfig(dir=self.folder / "state"),
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from edge.config import load_config
+from edge.config import PrivacyConfig, load_config
 from edge.errors import (
     CameraError,
     EncoderError,
@@ -197,11 +197,11 @@ def processor_memory(processor):
 
 def test_at_a_cap_a_fault_releases_nothing_wrong_either(device):
     """The frames between two releases are looked at, too, and their vectors are repetitions."""
+    low = PrivacyConfig(window_bits=1.7)  # two fine releases, then coarse, then none
     for point, turn in itertools.product(OWN_STAGES, range(2 * FRAMES)):
-        profile = tiny_profile(window_cap_bits=1.7)  # two fine releases, then coarse, then none
-        ran = device(point, AcceleratorError("device-lost", "lost"), turn, profile=profile)
+        ran = device(point, AcceleratorError("device-lost", "lost"), turn, privacy=low)
         nothing_wrong_left(ran)
-    messages = device(profile=profile).messages()
+    messages = device(privacy=low).messages()
     assert [(m.noise_level, m.repeated) for m in messages[-3:]] == [
         (1, False),
         (1, True),
