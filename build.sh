@@ -141,7 +141,7 @@ renderer() {
 
 rooms_library() {  # rooms_library NAME source ...
   local library=calibration/rooms/_$1.so
-  gcc -std=c11 -O2 -ffp-contract=off -fno-fast-math -fno-math-errno -Wall -Wextra \
+  gcc -std=c11 -O3 -march=native -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra \
     -shared -fPIC "${@:2}" -o "$library.new"
   mv "$library.new" "$library"
 }

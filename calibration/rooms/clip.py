@@ -29,7 +29,7 @@ from calibration.rooms.setting import Repertoire, Setting
 from calibration.rooms.stage import Shot, Stage
 from calibration.rooms.store import Recording
 from calibration.rooms.track import RATE_HZ, Moment, Posture, excerpt
-from calibration.rooms.view import HEIGHT, WIDTH, Camera
+from calibration.rooms.view import HEIGHT, WIDTH, Camera, project
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from kernels.frame import FrameFormat, area_resize
 
@@ -42,6 +42,7 @@ INFRARED = 0.2
 NEAR_PEOPLE = 2  # up to so many are drawn with their fine mesh
 SAMPLES = 24  # steps at which cameras are chosen
 FORMAT = FrameFormat("GRAY8", WIDTH, HEIGHT)
+OUTSIDE = 1000.0  # pixels: a joint that is further from the picture is said to be there
 
 
 class Company(Protocol):
@@ -109,13 +110,16 @@ def _attempt(
     shots = [Shot(stage, view) for view in views]
     sensors = [Sensor(stream(f"sensor{k + 1}"), infrared=infrared) for k in range(len(views))]
     frames, pixels = _film(stage, moment, shots, sensors, gains)
+    canvases = [_canvas(frame) for frame in frames]
     return tuple(
         Recording(
             moment=wanted.number,
             camera=k,
             split=wanted.split,
             seed=seed,
-            planes=_planes(frames[k]),
+            canvas=canvases[k],
+            planes=_planes(canvases[k]),
+            joints=_joints(moment, view),
             posture=np.stack([track.posture for track in moment.tracks], axis=1),
             pixels=pixels[k],
             people=tuple(track.body.id for track in moment.tracks),
@@ -257,13 +261,32 @@ def _film(
     return frames, pixels
 
 
-def _planes(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """What the daemon would make of these frames, (N, 3, 64, 80)."""
+def _canvas(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """frames (N, 128, 160) -> what the daemon would keep of them, (N, 64, 80)."""
+    return np.stack([area_resize(frame.reshape(-1), FORMAT) for frame in frames])
+
+
+def _planes(canvas: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What the daemon would make of these, (N, 3, 64, 80)."""
     desensitiser = Desensitiser(RATE_HZ)
-    planes = np.empty((len(frames), PLANES, CANVAS_H, CANVAS_W), np.uint8)
-    for frame, out in zip(frames, planes, strict=True):
-        desensitiser.planes(area_resize(frame.reshape(-1), FORMAT), out)
+    planes = np.empty((len(canvas), PLANES, CANVAS_H, CANVAS_W), np.uint8)
+    for grey, out in zip(canvas, planes, strict=True):
+        desensitiser.planes(grey, out)
     return planes
+
+
+def _joints(moment: Moment, view: Camera) -> npt.NDArray[np.float16]:
+    """Where this camera has everybody's joints, (N, P, 16, 3): pixels, pixels, metres of depth."""
+    seen = [
+        project(
+            view,
+            track.body.skeleton.places(
+                track.turns.astype(np.float64), track.root.astype(np.float64)
+            ),
+        )
+        for track in moment.tracks
+    ]
+    return np.stack(seen, axis=1).clip(-OUTSIDE, OUTSIDE).astype(np.float16)
 
 
 def _notes(view: Camera, wanted: Plan, attempt: int, *, infrared: bool) -> dict[str, object]:

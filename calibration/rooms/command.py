@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 5.0
 BAKE = "bake"
 MEAN_STEPS = 140  # of a clip, for the estimate of space
-STEP_BYTES, FRAME_BYTES, BODY_BYTES = 4_000, 14_000, 800_000
+STEP_BYTES, FRAME_BYTES, BODY_BYTES = 9_000, 14_000, 800_000
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # processes are enough
 PACKAGES = ("numpy", "opencv-python-headless", "mujoco-core", "mujoco")
 

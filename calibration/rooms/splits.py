@@ -14,13 +14,13 @@ from calibration.rooms.errors import RoomsError
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-BODIES: dict[Split, range] = {"train": range(480), "val": range(480, 560), "test": range(560, 720)}
+BODIES: dict[Split, range] = {"train": range(560), "val": range(560, 640), "test": range(640, 800)}
 ROOMS: dict[Split, range] = {
-    "train": range(1000),
-    "val": range(1000, 1100),
-    "test": range(1100, 1300),
+    "train": range(1100),
+    "val": range(1100, 1200),
+    "test": range(1200, 1400),
 }
-CYCLE = 20  # moments: 16 train, 1 val, 3 test, and again
+CYCLE = 40  # moments: 36 train, 1 val, 3 test, and again
 
 # Recorded motions by role. Names are those of the recordings; "dm_" marks DeepMimic's.
 _OWN: dict[str, dict[Split, tuple[str, ...]]] = {

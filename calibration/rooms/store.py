@@ -6,7 +6,7 @@ Layout below the set's folder:
     set.json                          what made it; another recipe is refused
     people.csv                        who is in it
     labels.csv                        the seven columns of calibration/data.py, then EXTRA
-    clips/<split>/<moment>_<camera>.npz   planes, posture, pixels, and everything said of them
+    clips/<split>/<moment>_<camera>.npz   the arrays of a Recording, and all else said of it
     clips/<split>/<moment>_<camera>.mkv   the frames, only if they were asked for
 
 Every file is written beside its place under a name that begins with a dot, flushed to the disk and
@@ -37,7 +37,7 @@ from calibration.rooms.errors import RoomsError
 from calibration.rooms.labels import Row
 from calibration.rooms.track import RATE_HZ
 
-VERSION = 1
+VERSION = 2
 SET_FILE, PEOPLE_FILE, CLIPS = "set.json", "people.csv", "clips"
 EXTRA = ("onset_s", "impact_s", "person", "moment", "camera", "seed", "how")
 PART = ".part"
@@ -53,7 +53,8 @@ class DiskFull(RoomsError):
 class Recording:
     """What one camera saw of one moment.
 
-    planes (N, 3, 64, 80) uint8; posture (N, P) uint8 and pixels (N, P) uint16 of each person;
+    canvas (N, 64, 80) uint8, grey, and planes (N, 3, 64, 80) uint8 that the daemon makes of it;
+    posture (N, P) uint8, pixels (N, P) uint16 and joints (N, P, 16, 3) float16 of each person;
     people and room by id; view: what the camera was, for the notes; frames (N, 128, 160) or None.
     """
 
@@ -61,9 +62,11 @@ class Recording:
     camera: int
     split: str
     seed: int
+    canvas: npt.NDArray[np.uint8]
     planes: npt.NDArray[np.uint8]
     posture: npt.NDArray[np.uint8]
     pixels: npt.NDArray[np.uint16]
+    joints: npt.NDArray[np.float16]
     people: tuple[int, ...]
     room: int
     rows: tuple[Row, ...]
@@ -104,9 +107,11 @@ def packed(recording: Recording) -> bytes:
     """The clip's file: a zip of .npy members, dated so that equal recordings are equal bytes."""
     about = json.dumps(recording.notes(), sort_keys=True).encode()
     members = {
+        "canvas": recording.canvas,
         "planes": recording.planes,
         "posture": recording.posture,
         "pixels": recording.pixels,
+        "joints": recording.joints,
         "about": np.frombuffer(about, np.uint8),
     }
     out = io.BytesIO()

@@ -87,8 +87,9 @@ def test_rendered_planes_enter_at_the_encoder(models, tmp_path, capsys):
     rows = (Row("fall", 2.0, 6.0, onset_s=2.0, person=0, how="slip, limp"),)
     view = {"moment": 17, "camera": 0, "split": "test", "seed": 5, "rows": rows}
     posture, pixels = np.zeros((60, 1), np.uint8), np.full((60, 1), 500, np.uint16)
-    seen = {"planes": planes, "posture": posture, "pixels": pixels}
-    store.save(data, store.Recording(**view, **seen, people=(600,), room=1200, view={}))
+    seen = {"canvas": frames, "planes": planes, "posture": posture, "pixels": pixels}
+    seen["joints"] = np.zeros((60, 1, 16, 3), np.float16)
+    store.save(data, store.Recording(**view, **seen, people=(700,), room=1300, view={}))
     store.write_labels(data)
     (data / "late.mp4").write_bytes((CLIPS / "restroom_normal.mp4").read_bytes())
     with (data / "labels.csv").open("a") as file:

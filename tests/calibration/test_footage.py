@@ -62,7 +62,19 @@ def test_a_rendered_clip_is_loaded_not_watched(tmp_path: Path) -> None:
     path = tmp_path / "000001_0.npz"
     none = np.zeros((20, 0), np.uint8)
     made = store.Recording(
-        1, 0, "train", 1, planes, none, none.astype(np.uint16), (), 0, (), {"script": "daily"}
+        moment=1,
+        camera=0,
+        split="train",
+        seed=1,
+        canvas=planes[:, 0],
+        planes=planes,
+        posture=none,
+        pixels=none.astype(np.uint16),
+        joints=np.zeros((20, 0, 16, 3), np.float16),
+        people=(),
+        room=0,
+        rows=(),
+        view={"script": "daily"},
     )
     path.write_bytes(store.packed(made))
     rendered = Clip(path, path.name, "rooms_train", "b1", "r1", (Interval("walk", 0, 2),))

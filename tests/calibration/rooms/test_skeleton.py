@@ -76,12 +76,12 @@ def test_streams_are_apart_and_repeat():
 
 
 def test_splits_share_nothing_that_they_do_not_say():
-    owners = [splits.of_body(number) for number in range(720)]
-    assert [owners.count(split) for split in splits.SPLITS] == [480, 80, 160]
-    owners = [splits.of_room(number) for number in range(1300)]
-    assert [owners.count(split) for split in splits.SPLITS] == [1000, 100, 200]
+    owners = [splits.of_body(number) for number in range(800)]
+    assert [owners.count(split) for split in splits.SPLITS] == [560, 80, 160]
+    owners = [splits.of_room(number) for number in range(1400)]
+    assert [owners.count(split) for split in splits.SPLITS] == [1100, 100, 200]
     owners = [splits.of_moment(number) for number in range(40)]
-    assert [owners.count(split) for split in splits.SPLITS] == [32, 2, 6]
+    assert [owners.count(split) for split in splits.SPLITS] == [36, 1, 3]
     for role in splits.ROLES:
         used = [set(splits.motions(role, split)) for split in splits.SPLITS]
         assert all(used)
@@ -89,7 +89,7 @@ def test_splits_share_nothing_that_they_do_not_say():
             assert used[0] == used[1] == used[2]
         else:
             assert sum(map(len, used)) == len(set.union(*used))
-    for refuse in (lambda: splits.of_body(720), lambda: splits.motions("fly", "train")):
+    for refuse in (lambda: splits.of_body(800), lambda: splits.motions("fly", "train")):
         with pytest.raises(RoomsError):
             refuse()
 

@@ -25,9 +25,11 @@ def recording(moment: int = 7, steps: int = 12, frames: bool = False) -> store.R
         camera=1,
         split="train",
         seed=3,
+        canvas=rng.integers(0, 256, (steps, 64, 80)).astype(np.uint8),
         planes=rng.integers(0, 256, (steps, 3, 64, 80)).astype(np.uint8),
         posture=np.ones((steps, 2), np.uint8),
         pixels=np.full((steps, 2), 300, np.uint16),
+        joints=rng.normal(size=(steps, 2, 16, 3)).astype(np.float16),
         people=(12, 400),
         room=37,
         rows=(
