@@ -3,8 +3,8 @@
 
 Field names and forms are those of `schemas/event.schema.json` and `schemas/state.schema.json`
 (JSON Schema 2020-12, see `schema`). Times are RFC 3339 in UTC with milliseconds, profile ids are 32
-hex digits. Evidence says which window was judged; there is no place for a picture. Reading raises
-Malformed and nothing else; a value that cannot be published cannot be constructed.
+hex digits. Evidence says which window of which sensors was judged; there is no place for a picture.
+Reading raises Malformed and nothing else; a value that cannot be published cannot be constructed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
-from wire.checks import JSON_INTEGER_MAX, Checks, json_bytes
+from wire.checks import JSON_INTEGER_MAX, NAME, Checks, json_bytes
 from wire.errors import Malformed
 from wire.profile import ID_BYTES
 from wire.times import check_time, rfc3339, unix_time
@@ -26,11 +26,14 @@ PHASES = ("suspected", "confirmed", "cleared")
 STREAMS = ("live", "stalled")
 OPEN_EVENTS_MAX = 16
 PROBABILITIES_MAX = 16
+SENSORS_MAX = 16  # of one room
+PERSONS_MAX = 15
 RESULT_MAX_BYTES = 16384
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LABEL = re.compile(r"[a-z][a-z0-9_]{0,31}")
+SENSOR = re.compile(rf"{NAME.pattern}/{NAME.pattern}")  # device/sensor
 RULE = re.compile(r"[1-9][0-9]?")
 PROFILE_ID_HEX = re.compile(r"[0-9a-f]{32}")
 
@@ -47,12 +50,13 @@ def schema(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Which vectors were judged: a window in time, how many there were, how many were missing."""
+    """Which vectors were judged: a window in time, how much of it was seen, by which sensors."""
 
     window_start: float  # unix seconds
     window_end: float
-    vectors: int
-    gaps: int
+    vectors: int  # time steps with a new vector, of whichever sensor
+    gaps: int  # time steps without
+    sensors: tuple[str, ...]  # device/sensor of those with a new vector in the window
 
     def __post_init__(self) -> None:
         check_time(_EVENT, "window_start", self.window_start)
@@ -61,6 +65,7 @@ class Evidence:
         _EVENT.integer("gaps", self.gaps, 0, JSON_INTEGER_MAX)
         if self.window_end < self.window_start:
             raise _EVENT.refuse("window_end", "no earlier than window_start")
+        _check_sensors(_EVENT, self.sensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ class Event:
     detection_time: float  # unix seconds: when this phase was decided
     site: str
     device: str
-    sensor: str
+    sensor: str  # with site and device: the one in whose name its room speaks
+    room: str | None  # as the bridge's configuration names it; None: the sensor stands alone
     model_id: str
     profile_id: bytes  # 16 bytes
     evidence: Evidence
@@ -110,6 +116,7 @@ class Event:
             found[key] = unix_time(_EVENT, key, found[key])
         for key in ("window_start", "window_end"):
             evidence[key] = unix_time(_EVENT, key, evidence[key])
+        evidence["sensors"] = _read_sensors(_EVENT, evidence["sensors"])
         found["evidence"] = Evidence(**evidence)
         found["profile_id"] = read_profile_id(_EVENT, found["profile_id"])
         return cls(**found)
@@ -117,7 +124,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class OpenEvent:
-    """An event of a sensor that is not cleared yet."""
+    """An event of a room that is not cleared yet."""
 
     event_id: str
     kind: str
@@ -131,15 +138,18 @@ class OpenEvent:
 
 @dataclass(frozen=True, slots=True)
 class SensorState:
-    """What the bridge knows of one sensor now. Published retained."""
+    """What the bridge knows of one sensor and its room now. Published retained."""
 
     site: str
     device: str
     sensor: str
+    room: str | None  # as the bridge's configuration names it; None: the sensor stands alone
     stream: str  # live, or stalled: no vector admitted for a while
-    present: bool  # somebody is there
-    probabilities: Mapping[str, float]  # the recogniser's last output, by kind
-    open_events: tuple[OpenEvent, ...]
+    present: bool  # somebody is in the room
+    probabilities: Mapping[str, float]  # the recogniser's last output for the room, by kind
+    persons: int | None  # its likeliest count, the largest meaning "or more"; None before the first
+    open_events: tuple[OpenEvent, ...]  # of the room
+    sensors: tuple[str, ...]  # device/sensor of those that took part in that output
     last_vector_time: float | None  # capture time, unix seconds; None before the first
     admitted: int  # vectors since the bridge started
     refused: Mapping[str, int]  # messages since the bridge started, by number of the rule
@@ -154,10 +164,13 @@ class SensorState:
         _check_table("probabilities", self.probabilities, LABEL)
         for probability in self.probabilities.values():
             _STATE.number("probabilities", probability, 0.0, 1.0)
+        if self.persons is not None:
+            _STATE.integer("persons", self.persons, 0, PERSONS_MAX)
         if type(self.open_events) is not tuple or len(self.open_events) > OPEN_EVENTS_MAX:
             raise _STATE.refuse("open_events", f"at most {OPEN_EVENTS_MAX} events")
         if not all(isinstance(event, OpenEvent) for event in self.open_events):
             raise _STATE.refuse("open_events", "made of OpenEvent")
+        _check_sensors(_STATE, self.sensors)
         if self.last_vector_time is not None:
             check_time(_STATE, "last_vector_time", self.last_vector_time)
         _STATE.integer("admitted", self.admitted, 0, JSON_INTEGER_MAX)
@@ -188,6 +201,7 @@ class SensorState:
             OpenEvent(**_STATE.mapping("open_events", event, OpenEvent.__slots__))
             for event in found["open_events"]
         )
+        found["sensors"] = _read_sensors(_STATE, found["sensors"])
         if found["last_vector_time"] is not None:
             found["last_vector_time"] = unix_time(
                 _STATE, "last_vector_time", found["last_vector_time"]
@@ -206,6 +220,8 @@ def _check_origin(checks: Checks, found: Event | SensorState) -> None:
     checks.name("site", found.site)
     checks.name("device", found.device)
     checks.name("sensor", found.sensor)
+    if found.room is not None:
+        checks.name("room", found.room)
     checks.text("model_id", found.model_id, MODEL_ID)
     checks.octets("profile_id", found.profile_id, ID_BYTES)
 
@@ -215,3 +231,18 @@ def _check_table(key: str, table: object, pattern: re.Pattern[str]) -> None:
         raise _STATE.refuse(key, f"a table of at most {PROBABILITIES_MAX} entries")
     for label in table:
         _STATE.text(f"key of {key}", label, pattern)
+
+
+def _read_sensors(checks: Checks, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise checks.refuse("sensors", "a list")
+    return tuple(value)
+
+
+def _check_sensors(checks: Checks, sensors: object) -> None:
+    if type(sensors) is not tuple or len(sensors) > SENSORS_MAX:
+        raise checks.refuse("sensors", f"at most {SENSORS_MAX} sensors")
+    for sensor in sensors:
+        checks.text("sensors", sensor, SENSOR)
+    if len(set(sensors)) != len(sensors):
+        raise checks.refuse("sensors", "named once each")

@@ -17,9 +17,10 @@ times = st.integers(0, 253_402_300_799_000).map(lambda ms: ms / 1000.0)
 counts = st.integers(0, 2**53 - 1)
 probabilities = st.floats(0.0, 1.0)
 profile_ids = st.binary(min_size=16, max_size=16)
+sensor_lists = st.lists(st.builds("{}/{}".format, names, names), max_size=4, unique=True).map(tuple)
 bits = st.builds(Bits, *[st.floats(0.0, 1e12)] * 3)
 
-evidences = st.tuples(times, times, counts, counts).map(
+evidences = st.tuples(times, times, counts, counts, sensor_lists).map(
     lambda drawn: Evidence(min(drawn[:2]), max(drawn[:2]), *drawn[2:])
 )
 events = st.builds(
@@ -33,6 +34,7 @@ events = st.builds(
     site=names,
     device=names,
     sensor=names,
+    room=st.none() | names,
     model_id=model_ids,
     profile_id=profile_ids,
     evidence=evidences,
@@ -45,10 +47,13 @@ states = st.builds(
     site=names,
     device=names,
     sensor=names,
+    room=st.none() | names,
     stream=st.sampled_from(STREAMS),
     present=st.booleans(),
     probabilities=st.dictionaries(st.sampled_from(("present", "fall", "down")), probabilities),
+    persons=st.none() | st.integers(0, 15),
     open_events=st.lists(open_events, max_size=3).map(tuple),
+    sensors=sensor_lists,
     last_vector_time=st.none() | times,
     admitted=counts,
     refused=st.dictionaries(st.integers(1, 10).map(str), counts),
@@ -88,18 +93,24 @@ EVENT = Event(
     site="ward-7",
     device="device-1",
     sensor="cam-0",
+    room="bath",
     model_id="recogniser-1",
     profile_id=bytes(range(16)),
-    evidence=Evidence(1_899_999_998.0, 1_900_000_001.5, 34, 1),
+    evidence=Evidence(
+        1_899_999_998.0, 1_900_000_001.5, 34, 1, ("device-1/cam-0", "device-2/cam-0")
+    ),
 )
 STATE = SensorState(
     site="ward-7",
     device="device-1",
     sensor="cam-0",
+    room=None,
     stream="live",
     present=True,
     probabilities={"fall": 0.5, "present": 1},
+    persons=2,
     open_events=(OpenEvent(EVENT.event_id, "fall", "suspected"),),
+    sensors=("device-1/cam-0",),
     last_vector_time=1_900_000_001.5,
     admitted=600,
     refused={"4": 2, "9": 1},

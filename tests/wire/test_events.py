@@ -83,16 +83,30 @@ BAD = [
     ("event", "onset_time", "2030-03-17T17:46:40.250+01:00"),
     ("event", "detection_time", None),
     ("event", "site", "Ward"),
+    ("event", "room", "The bath"),
+    ("event", "room", 1),
     ("event", "model_id", ""),
     ("event", "profile_id", "00"),
     ("event", "evidence", None),
     ("event", "evidence", {"window_start": 1}),
+    *(
+        ("event", "evidence", {**json.loads(EVENT.to_json())["evidence"], "sensors": sensors})
+        for sensors in (None, "a/b", ["a"], ["a/b/c"], ["a/b", "a/b"], [1], [["a/b"]], ["A/b"])
+    ),
     ("event", "picture", "data:image/png;base64,"),
     ("state", "stream", "slow"),
     ("state", "present", 1),
     ("state", "probabilities", {"fall": 2}),
     ("state", "probabilities", {"Fall": 0.5}),
     ("state", "probabilities", []),
+    ("state", "room", ""),
+    ("state", "persons", -1),
+    ("state", "persons", 16),
+    ("state", "persons", 1.5),
+    ("state", "persons", True),
+    ("state", "sensors", {}),
+    ("state", "sensors", ["device-1"]),
+    ("state", "sensors", [f"device-{n}/main" for n in range(17)]),
     ("state", "open_events", [{"event_id": EVENT.event_id, "kind": "fall", "phase": "cleared"}]),
     ("state", "open_events", [{"event_id": EVENT.event_id, "kind": "fall"}]),
     ("state", "open_events", ["fall"]),
@@ -195,6 +209,8 @@ def test_any_value_for_any_key_is_read_right_or_malformed(name, data):
         (EVENT, "probability", float("nan")),
         (STATE, "open_events", ["fall"]),
         (STATE, "open_events", [OpenEvent(EVENT.event_id, "fall", "suspected")]),
+        (STATE, "sensors", ["device-1/cam-0"]),
+        (STATE, "sensors", ("device-1/cam-0",) * 2),
         (STATE, "refused", {4: 2}),
         (STATE, "probabilities", {f"kind_{n}": 0.5 for n in range(17)}),
         (STATUS, "spent_bits", (1.0, 2.0, 3.0)),
@@ -209,4 +225,4 @@ def test_what_cannot_be_published_cannot_be_made(usual, key, value):
 
 def test_evidence_does_not_end_before_it_starts():
     with pytest.raises(Malformed, match="window_end"):
-        Evidence(2.0, 1.0, 0, 0)
+        Evidence(2.0, 1.0, 0, 0, ())
