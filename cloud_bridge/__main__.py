@@ -44,7 +44,8 @@ def _run(config_path: Path, broker_url: str | None) -> int:
     from cloud_bridge.service import Service
 
     service = Service(config)
-    log.info("%d sensors registered", len(config.registry.sensors))
+    registry = config.registry
+    log.info("%d sensors in %d rooms", len(registry.sensors), len(registry.places))
     service.run(stop.is_set)
     return 0
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cloud_bridge.errors import Refused
 from cloud_bridge.freshness import Freshness
-from cloud_bridge.registry import Device, Registry
+from cloud_bridge.registry import Device, Registry, Sensor
 from wire.errors import BadSeal, BadTopic, Malformed
 from wire.message import VectorMessage, open_sealed, unpack
 from wire.seal import SEALED_MAX_BYTES
@@ -40,9 +40,9 @@ MAX_AHEAD_S = 30.0
 class Admitted:
     """A message that passed every rule; to be used after freshness has been committed."""
 
-    sensor: tuple[str, str, str]  # site, device, sensor
-    device: Device
+    sensor: Sensor
     message: VectorMessage
+    received_s: float  # unix s by the bridge's clock
 
 
 class Admission:
@@ -71,7 +71,8 @@ class Admission:
         _require(6, same, "payload and topic name different sensors")  # 6 same names
         profile_known = message.profile_id == device.profile.id
         _require(7, profile_known, "not the profile registered for the device")  # 7 profile
-        self._check_time(message)  # 8 time
+        now_s = self._clock()
+        self._check_time(message, now_s)  # 8 time
         sensor = (topics.site, topics.device, topics.sensor)
         position = (message.epoch, message.sequence)
         newest = self._freshness.newest(sensor)
@@ -79,7 +80,7 @@ class Admission:
         _require(9, fresh, "not newer than the last admitted one")  # 9 never twice
         _check_possible(message, device)  # 10 possible
         self._freshness.advance(sensor, position)
-        return Admitted(sensor, device, message)
+        return Admitted(sensor, message, now_s)
 
     def _known(self, topics: SensorTopics) -> Device:
         device = self._registry.find(topics.site, topics.device)
@@ -87,8 +88,8 @@ class Admission:
             raise Refused(3, "site, device or sensor is not registered")
         return device
 
-    def _check_time(self, message: VectorMessage) -> None:
-        age_s = self._clock() - message.capture_time_us / 1e6
+    def _check_time(self, message: VectorMessage, now_s: float) -> None:
+        age_s = now_s - message.capture_time_us / 1e6
         _require(8, age_s <= self._max_age_s, "captured too long ago")
         _require(8, age_s >= -self._max_ahead_s, "captured in the future")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From probabilities to events: suspected, confirmed, cleared. Pure: no clock, no IO.
 
-`Alarms.step` takes the capture time of a window's newest vector and the recogniser's
-probabilities, and returns what changed. Rules:
+`Alarms.step` takes the capture time of a window's newest vector and what the recogniser says,
+and returns what changed. Rules:
 
 - A kind has at most one open event. Its phases come in this order only: suspected,
   confirmed, cleared; a suspicion may be cleared directly. All share one event id. What is
@@ -54,6 +54,12 @@ class Transition:
     onset_time: float
     detection_time: float
     evidence: Span
+
+
+def clear_unseen(event: OpenEvent, time_s: float) -> Transition:
+    """The end of an event that nobody follows any more; no window speaks for it."""
+    nothing = Span(time_s, time_s, 0, 0, ())
+    return Transition(event.event_id, event.kind, "cleared", 0.0, event.onset_time, time_s, nothing)
 
 
 def _new_id() -> str:
@@ -114,7 +120,7 @@ class _Machine:
 
 
 class Alarms:
-    """The alarm rules of one sensor."""
+    """The alarm rules of one room."""
 
     def __init__(
         self,
@@ -153,12 +159,16 @@ class Alarms:
         return smooth >= self._thresholds["present"].suspect
 
     def step(
-        self, time_s: float, probabilities: Mapping[str, float], evidence: Span
+        self, time_s: float, probabilities: Mapping[str, float], onset_s: float, evidence: Span
     ) -> list[Transition]:
-        """One window: its newest capture time, a probability for each of KINDS, its span."""
+        """One window: its newest capture time, what was said of it, its span.
+
+        Said was a probability for each of KINDS, and how many seconds before time_s the latest
+        fall or fight began.
+        """
         if evidence.vectors < self._parameters.warm_up_vectors:
             return []
-        now = self._advance(time_s, probabilities)
+        now = self._advance(time_s, probabilities, onset_s)
         p, seen = self._parameters, self.present
         patience = p.recover_s if seen else p.absent_s
         self._down.step(now.time_s, now.counted_s, now.down, patience)
@@ -177,7 +187,7 @@ class Alarms:
             for transition in machine.step(now, signals[kind], evidence)
         ]
 
-    def _advance(self, time_s: float, probabilities: Mapping[str, float]) -> Step:
+    def _advance(self, time_s: float, probabilities: Mapping[str, float], onset_s: float) -> Step:
         p = self._parameters
         first = math.isnan(self._time_s)
         passed = 0.0 if first else max(0.0, time_s - self._time_s)
@@ -190,7 +200,8 @@ class Alarms:
             self._smooth[kind] = keep * before + (1 - keep) * value
         if passed > p.presence_gap_s:
             self._present.on = False  # unseen for too long to call it one stay
-        return Step(time_s, min(passed, p.max_step_s), passed, **self._smooth)
+        counted_s = min(passed, p.max_step_s)
+        return Step(time_s, counted_s, passed, time_s - onset_s, **self._smooth)
 
     def _resume(self, event: OpenEvent) -> None:
         self._machines[event.kind].event = event

@@ -18,7 +18,7 @@ import tomli
 from cloud_bridge.alarm_parameters import RANGES, alarm_parameters
 from cloud_bridge.card import Threshold
 from cloud_bridge.errors import ConfigError
-from cloud_bridge.registry import Device, Registry
+from cloud_bridge.registry import ROOM_SENSORS_MAX, Device, Place, Registry
 from cloud_bridge.table import Table
 from wire.errors import BadProfile, Malformed
 from wire.profile import Profile
@@ -56,9 +56,8 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The recogniser's files and its share of the machine."""
+    """The recogniser's card, which names its networks, and its share of the machine."""
 
-    network: Path
     card: Path
     threads: int
 
@@ -71,7 +70,7 @@ class Config:
     state_directory: Path
     model: Model
     admission: Admission
-    step_s: float  # a window is judged after this much capture time
+    step_s: float  # a room is judged after this much capture time
     stalled_after_s: float
     state_every_s: float
     alarms: dict[str, float]  # overrides, see alarm_parameters
@@ -110,13 +109,16 @@ def _config(root: Table, broker_url: str | None) -> Config:
         state_every_s=stream.number("state_every_s", 0.5, 600, 5),
         alarms=alarms.numbers(RANGES),
         thresholds=_thresholds(thresholds),
-        registry=_registry(root.tables("device")),
+        registry=_registry(root.tables("device"), root.tables("rooms")),
     )
     stream.end("step_s, stalled_after_s, state_every_s")
     alarms.end(", ".join(RANGES))
     alarm_parameters(config.alarms)  # raises now, not when the model has been loaded
     thresholds.end(", ".join(THRESHOLD_KINDS))
-    root.end("broker, state_directory, model, admission, stream, alarms, thresholds and [[device]]")
+    root.end(
+        "broker, state_directory, model, admission, stream, alarms, thresholds, [[device]]"
+        " and [[rooms]]"
+    )
     return config
 
 
@@ -161,11 +163,10 @@ def parse_broker_url(url: str) -> tuple[str, int, bool]:
 
 def _model(table: Table) -> Model:
     model = Model(
-        network=table.path("network") or _shipped("recogniser.onnx"),
         card=table.path("card") or _shipped("recogniser.json"),
         threads=table.whole("threads", 1, 256, 1),
     )
-    table.end("network, card, threads")
+    table.end("card, threads")
     return model
 
 
@@ -192,10 +193,20 @@ def _thresholds(table: Table) -> dict[str, Threshold]:
     return found
 
 
-def _registry(tables: list[Table]) -> Registry:
-    if not 1 <= len(tables) <= MAX_DEVICES:
-        raise ConfigError(f"[[device]] must occur 1 to {MAX_DEVICES} times, got {len(tables)}")
-    return Registry(_device(index, table) for index, table in enumerate(tables))
+def _registry(devices: list[Table], rooms: list[Table]) -> Registry:
+    if not 1 <= len(devices) <= MAX_DEVICES:
+        raise ConfigError(f"[[device]] must occur 1 to {MAX_DEVICES} times, got {len(devices)}")
+    return Registry(
+        [_device(index, table) for index, table in enumerate(devices)],
+        [_room(table) for table in rooms],
+    )
+
+
+def _room(table: Table) -> Place:
+    site, name = table.name("site"), table.name("name")
+    sensors = table.sensors("sensors", ROOM_SENSORS_MAX)
+    table.end("site, name, sensors")
+    return Place(site, name, tuple((site, device, sensor) for device, sensor in sensors))
 
 
 def _device(index: int, table: Table) -> Device:

@@ -16,7 +16,7 @@ class ConfigError(BridgeError):
 
 
 class ModelError(BridgeError):
-    """The recogniser or its card is missing, or does not fit the profile in use."""
+    """A network or its card is missing, or does not fit the profile or the rooms in use."""
 
 
 class StoreError(BridgeError):

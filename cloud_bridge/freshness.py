@@ -10,8 +10,8 @@ import sqlite3
 from pathlib import Path
 
 from cloud_bridge.errors import StoreError
+from cloud_bridge.registry import Sensor
 
-Sensor = tuple[str, str, str]  # site, device, sensor
 Position = tuple[int, int]  # epoch, sequence
 
 

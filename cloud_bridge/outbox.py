@@ -4,7 +4,8 @@
 An event is on disk before it is published and leaves the disk when the broker has answered, so
 it survives an outage of the broker and a restart of the bridge. It may then be published
 twice; its id and phase tell. The oldest are dropped and counted beyond `MAX_EVENTS`.
-Which events are open is recorded in the same transaction: after a restart they go on.
+Which events are open is recorded in the same transaction, under the sensor in whose name they
+were published: after a restart they go on.
 """
 
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from cloud_bridge.alarms import OpenEvent, Transition
 from cloud_bridge.errors import StoreError
+from cloud_bridge.registry import Sensor
 
 MAX_EVENTS = 10_000
 
@@ -24,8 +26,6 @@ CREATE TABLE IF NOT EXISTS open_event (
   event_id TEXT NOT NULL, phase TEXT NOT NULL, onset REAL NOT NULL,
   PRIMARY KEY (site, device, sensor, kind)) WITHOUT ROWID;
 """
-
-Sensor = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +106,9 @@ class Outbox:
         self._store.close()
 
     def _mark_open(self, sensor: Sensor, change: Transition) -> None:
+        # By its id: it may have been opened in the name of a sensor that has joined a room since.
+        self._store.execute("DELETE FROM open_event WHERE event_id = ?", (change.event_id,))
         if change.phase == "cleared":
-            self._store.execute(
-                "DELETE FROM open_event WHERE site = ? AND device = ? AND sensor = ? AND kind = ?",
-                (*sensor, change.kind),
-            )
             return
         row = (*sensor, change.kind, change.event_id, change.phase, change.onset_time)
         self._store.execute("INSERT OR REPLACE INTO open_event VALUES (?, ?, ?, ?, ?, ?, ?)", row)

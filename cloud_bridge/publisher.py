@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cloud_bridge.alarms import Transition
-from cloud_bridge.outbox import Outbox, Sensor
+from cloud_bridge.outbox import Outbox
+from cloud_bridge.registry import Sensor
 from wire.events import Event, SensorState
 from wire.topics import SensorTopics
 
@@ -46,7 +47,7 @@ class Publisher:
         return len(self._outbox)
 
     def announce(self, sensor: Sensor, change: Transition, event: Event) -> None:
-        """Make the event durable; `pump` sends it."""
+        """Make the event durable, to go out in the name of `sensor`; `pump` sends it."""
         dropped = self._outbox.dropped
         self._outbox.record(sensor, change, SensorTopics(*sensor).events, event.to_json())
         if self._outbox.dropped > dropped:

@@ -18,9 +18,10 @@ from cloud_bridge.connection import Connection
 from cloud_bridge.errors import Refused, StoreError
 from cloud_bridge.freshness import Freshness
 from cloud_bridge.inbox import RECEIVE_MAXIMUM, Inbox, Received
-from cloud_bridge.outbox import Outbox, Sensor
+from cloud_bridge.outbox import Outbox
 from cloud_bridge.publisher import Publisher
 from cloud_bridge.recogniser import Recogniser
+from cloud_bridge.registry import Place, Sensor
 from cloud_bridge.states import States
 from cloud_bridge.tally import Tally
 from cloud_bridge.watch import Watch
@@ -37,9 +38,9 @@ class Service:
 
     def __init__(self, config: Config) -> None:
         """Raises BridgeError if the configuration, the model or the store cannot be used."""
-        recogniser = Recogniser(config.model.network, config.model.card, config.model.threads)
+        recogniser = Recogniser(config.model.card, config.model.threads)
         directory = _make_directory(config.state_directory)
-        self._model_id = recogniser.card.model_id
+        self._recogniser, self._model_id = recogniser, recogniser.card.model_id
         self._registry = config.registry
         self._inbox = Inbox()
         self._connection = Connection(config.broker, self._inbox)
@@ -66,6 +67,8 @@ class Service:
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Until `stopping` says so; raises BridgeError if it cannot go on."""
+        for sensor, place, change in self._watch.superseded(time.time()):
+            self._announce(sensor, place, change)
         self._connection.start()
         try:
             while not stopping():
@@ -80,8 +83,8 @@ class Service:
         admitted = [item for message in batch if (item := self._admit(message)) is not None]
         self._freshness.commit()  # before anything is used
         self._connection.acknowledge(batch)
-        for sensor, change in self._watch.follow(admitted):
-            self._publisher.announce(sensor, change, self._event(sensor, change))
+        for place, change in self._watch.follow(admitted):
+            self._announce(place.speaker, place, change)
         self._publisher.pump()
         for state in self._states.due(time.monotonic(), time.time()):
             self._states.told(state, ok=self._publisher.publish_state(state))
@@ -96,12 +99,13 @@ class Service:
         self._states.seen(admitted.sensor, time.monotonic())
         return admitted
 
-    def _event(self, sensor: Sensor, change: Transition) -> Event:
+    def _announce(self, sensor: Sensor, place: Place, change: Transition) -> None:
+        """In the name of `sensor`, which lies in `place`."""
         device = self._registry.find(sensor[0], sensor[1])
         if device is None:
             raise KeyError(sensor)
         span = change.evidence
-        return Event(
+        event = Event(
             event_id=change.event_id,
             kind=change.kind,
             phase=change.phase,
@@ -111,10 +115,12 @@ class Service:
             site=sensor[0],
             device=sensor[1],
             sensor=sensor[2],
+            room=place.name,
             model_id=self._model_id,
             profile_id=device.profile.id,
-            evidence=Evidence(span.start, span.end, span.vectors, span.gaps),
+            evidence=Evidence(span.start, span.end, span.vectors, span.gaps, span.sensors),
         )
+        self._publisher.announce(sensor, change, event)
 
     def _close(self) -> None:
         """Tell that nobody listens any more, wait briefly for answers, close the files."""
@@ -129,8 +135,12 @@ class Service:
         self._connection.stop()
         self._outbox.close()
         self._freshness.close()
-        dropped = self._inbox.dropped
-        log.info("stopped; refused by rule: %s; dropped: %d", self._tally.totals, dropped)
+        log.info(
+            "stopped; refused by rule: %s; dropped: %d; windows by exit: %s",
+            self._tally.totals,
+            self._inbox.dropped,
+            self._recogniser.left,
+        )
 
 
 def _make_directory(path: Path) -> Path:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from cloud_bridge.alarm_parameters import AlarmParameters
 from cloud_bridge.card import Threshold
 
-ONSET_LIMIT_S = 5.0  # an onset is never dated further back than this before the start
+ONSET_LIMIT_S = 5.0  # a rise is never dated further back than this before the start
+ONSET_SURE = 0.8  # probability of an event from which the network's own onset is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,12 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step in time: capture time, seconds that count, seconds passed, probabilities."""
+    """One step in time: capture time, what counts of it, the network's onset, probabilities."""
 
     time_s: float
     counted_s: float  # at most max_step_s: unseen time is no evidence
     passed_s: float
+    began_s: float  # unix s: when the latest fall or fight began, if there was one
     fall: float
     down: float
     fight: float
@@ -95,18 +97,26 @@ class Excess:
 
 
 class Rise:
-    """When the present excursion above half of a threshold began."""
+    """When an event began.
+
+    The network says so itself, but only means something once there is an event: it is believed
+    from ONSET_SURE on. Until then it is when the present excursion above half of the threshold
+    began.
+    """
 
     def __init__(self, threshold: float) -> None:
         self._half = threshold / 2
         self._since: float | None = None
 
-    def step(self, time_s: float, value: float) -> float:
-        """Return the onset, unix s: now, if there is no excursion."""
+    def step(self, now: Step, value: float, sure: float) -> float:
+        """Return the onset, unix s: now, if there is no excursion. `sure`: that it happened."""
+        time_s = now.time_s
         if value < self._half:
             self._since = None
         elif self._since is None or self._since > time_s:
             self._since = time_s
+        if sure >= ONSET_SURE:
+            return now.began_s
         return time_s if self._since is None else max(self._since, time_s - ONSET_LIMIT_S)
 
 
@@ -144,7 +154,7 @@ class FallSignal:
             confirm=self._excess.seconds >= p.fall_excess_s,
             over=self._quiet_s >= (p.recover_s if present else p.absent_s),
             probability=max(score, now.down) if is_open else score,
-            onset=self._rise.step(now.time_s, score),
+            onset=self._rise.step(now, score, max(now.fall, now.down)),
         )
 
 
@@ -174,7 +184,7 @@ class FightSignal:
             confirm=self._excess.seconds >= p.fight_excess_s,
             over=over,
             probability=now.fight,
-            onset=self._rise.step(now.time_s, now.fight),
+            onset=self._rise.step(now, now.fight, now.fight),
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When to tell a sensor's state, and what it is.
+"""When to tell a sensor's state, and what it is: its own stream, and what its room knows.
 
 Told when its stream, presence or open events change, and every `state_every_s` besides. A
 sensor from which nothing was admitted for `stalled_after_s` is stalled, and so is every sensor
@@ -9,7 +9,7 @@ of a bridge that has just started or is about to stop.
 import math
 
 from cloud_bridge.config import Config
-from cloud_bridge.outbox import Sensor
+from cloud_bridge.registry import Sensor
 from cloud_bridge.tally import Tally
 from cloud_bridge.watch import Watch
 from wire.events import OpenEvent, SensorState
@@ -35,9 +35,7 @@ class States:
     def due(self, now: float, unix_s: float) -> list[SensorState]:
         """The states to publish now; `told` says what became of each."""
         self._now = now
-        return [
-            self._state(sensor, unix_s) for sensor in self._watch.tracks if self._is_due(sensor)
-        ]
+        return [self._state(sensor, unix_s) for sensor in self._watch.rooms if self._is_due(sensor)]
 
     def told(self, state: SensorState, *, ok: bool) -> None:
         """Remember what was published; what was not is due again at once."""
@@ -48,14 +46,14 @@ class States:
     def farewell(self, unix_s: float) -> list[SensorState]:
         """Every sensor, stalled."""
         self._seen.clear()
-        return [self._state(sensor, unix_s) for sensor in self._watch.tracks]
+        return [self._state(sensor, unix_s) for sensor in self._watch.rooms]
 
     def _is_due(self, sensor: Sensor) -> bool:
         essence, at = self._told.get(sensor, (None, -math.inf))
         return self._now - at >= self._every_s or essence != self._essence(sensor)
 
     def _essence(self, sensor: Sensor) -> object:
-        alarms = self._watch.tracks[sensor].alarms
+        alarms = self._watch.rooms[sensor].alarms
         return self._stream(sensor), alarms.present, alarms.open_events
 
     def _stream(self, sensor: Sensor) -> str:
@@ -64,19 +62,22 @@ class States:
 
     def _state(self, sensor: Sensor, unix_s: float) -> SensorState:
         site, device, name = sensor
-        track = self._watch.tracks[sensor]
+        room = self._watch.rooms[sensor]
         return SensorState(
             site=site,
             device=device,
             sensor=name,
+            room=room.place.name,
             stream=self._stream(sensor),
-            present=track.alarms.present,
-            probabilities=track.probabilities,
+            present=room.alarms.present,
+            probabilities=room.probabilities,
+            persons=room.persons,
             open_events=tuple(
                 OpenEvent(event.event_id, event.kind, event.phase)
-                for event in track.alarms.open_events
+                for event in room.alarms.open_events
             ),
-            last_vector_time=track.last_vector_time,
+            sensors=room.sensors,
+            last_vector_time=room.last_vector_time(sensor),
             admitted=self._tally.admitted(sensor),
             refused=self._tally.refused(sensor),
             updated_time=unix_s,

@@ -12,6 +12,7 @@ from typing import Any
 
 from cloud_bridge.errors import ConfigError
 from wire.checks import NAME
+from wire.events import SENSOR
 
 
 class Table:
@@ -61,6 +62,16 @@ class Table:
             raise self._refuse(key, "a list without repetitions")
         return names
 
+    def sensors(self, key: str, limit: int) -> tuple[tuple[str, str], ...]:
+        """1 to limit different (device, sensor), each written device/sensor."""
+        values = self._left.pop(key, None)
+        if not isinstance(values, list) or not 1 <= len(values) <= limit:
+            raise self._refuse(key, f'a list of 1 to {limit} sensors, each as "device/sensor"')
+        pairs = tuple(self._check_sensor(key, value) for value in values)
+        if len(set(pairs)) != len(pairs):
+            raise self._refuse(key, "a list without repetitions")
+        return pairs
+
     def path(self, key: str) -> Path | None:
         """A path, relative to the configuration's directory; None if it is not there."""
         return self._base / Path(self.text(key)).expanduser() if key in self._left else None
@@ -96,6 +107,12 @@ class Table:
         if not isinstance(value, str) or NAME.fullmatch(value) is None:
             raise self._refuse(key, f"made of names of the form {NAME.pattern}")
         return value
+
+    def _check_sensor(self, key: str, value: object) -> tuple[str, str]:
+        if not isinstance(value, str) or SENSOR.fullmatch(value) is None:
+            raise self._refuse(key, f'made of "device/sensor", names of the form {NAME.pattern}')
+        device, _, sensor = value.partition("/")
+        return device, sensor
 
     def _full(self, key: str) -> str:
         return f"{self._name}.{key}" if self._name else key

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from cloud_bridge.admit import RULES
 from cloud_bridge.errors import Refused
+from cloud_bridge.registry import Sensor
 from wire.errors import BadTopic
 from wire.topics import parse_vectors
 
@@ -20,8 +21,6 @@ log = logging.getLogger(__name__)
 
 LOG_EVERY_S = 10.0
 STRANGERS = ("", "", "")
-
-Sensor = tuple[str, str, str]
 
 
 class Tally:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All sensors together: admitted vectors in, changes of their events out.
+"""All rooms together: admitted vectors in, changes of their events out.
 
-One inference for all windows that a batch made due, whichever sensors they belong to; then
-each sensor's alarms see its verdicts in the order of its vectors.
+One inference for all windows that a batch made due, of whichever rooms with as many sensors;
+then each room's alarms see its judgements in the order of its vectors.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,18 +11,16 @@ import numpy as np
 
 from cloud_bridge.admit import Admitted
 from cloud_bridge.alarm_parameters import AlarmParameters
-from cloud_bridge.alarms import Alarms, OpenEvent, Transition
-from cloud_bridge.card import Card, Threshold
+from cloud_bridge.alarms import Alarms, OpenEvent, Transition, clear_unseen
+from cloud_bridge.card import CAMERA, Card, Threshold
 from cloud_bridge.errors import ModelError
-from cloud_bridge.recogniser import Recogniser
-from cloud_bridge.registry import Registry
-from cloud_bridge.track import STEP_S, Due, Track
-
-Sensor = tuple[str, str, str]
+from cloud_bridge.recogniser import Judgement, Recogniser
+from cloud_bridge.registry import Place, Registry, Sensor
+from cloud_bridge.room import STEP_S, Due, Room
 
 
 class Watch:
-    """A track for every registered sensor, and the recogniser that they share."""
+    """Every registered room, and the recogniser that they share."""
 
     def __init__(
         self,
@@ -34,33 +32,71 @@ class Watch:
         open_events: Mapping[Sensor, list[OpenEvent]],
         step_s: float = STEP_S,
     ) -> None:
-        """Raises ModelError if a device's profile is none the recogniser was trained for."""
+        """open_events: by the sensor in whose name they were published; their rooms go on.
+
+        Raises ModelError if the recogniser was not trained for a device's profile or a room's size.
+        """
         self._recogniser = recogniser
         check_profiles(recogniser.card, registry)
-        self.tracks = {
-            sensor: Track(
-                recogniser.card,
-                Alarms(thresholds, parameters, open_events.get(sensor, [])),
-                step_s,
-            )
-            for sensor in registry.sensors
-        }
+        check_rooms(recogniser.card, registry)
+        self.rooms: dict[Sensor, Room] = {}  # of each sensor
+        self._superseded: list[tuple[Sensor, Place, OpenEvent]] = []
+        for place in registry.places:
+            kept = self._inherit(place, open_events)
+            room = Room(recogniser.card, place, Alarms(thresholds, parameters, kept), step_s)
+            self.rooms.update(dict.fromkeys(place.sensors, room))
 
-    def follow(self, batch: Iterable[Admitted]) -> list[tuple[Sensor, Transition]]:
-        """Judge whatever these vectors made due; the batch's size bounds the memory used."""
-        due = self._append(batch)
-        if not due:
-            return []
-        verdicts = self._recogniser.infer(np.stack([window.tensor for _, window in due]))
+    def superseded(self, time_s: float) -> list[tuple[Sensor, Place, Transition]]:
+        """What ends at time_s because its sensor has joined a room that has such an event open."""
         return [
-            (sensor, transition)
-            for (sensor, window), verdict in zip(due, verdicts, strict=True)
-            for transition in self.tracks[sensor].conclude(window, verdict)
+            (sensor, place, clear_unseen(event, time_s))
+            for sensor, place, event in self._superseded
         ]
 
-    def _append(self, batch: Iterable[Admitted]) -> list[tuple[Sensor, Due]]:
-        found = ((item.sensor, self.tracks[item.sensor].append(item.message)) for item in batch)
-        return [(sensor, window) for sensor, window in found if window is not None]
+    def follow(self, batch: Iterable[Admitted]) -> list[tuple[Place, Transition]]:
+        """Judge whatever these vectors made due; the batch's size bounds the memory used."""
+        by_room: dict[Place, list[Admitted]] = {}
+        for item in batch:
+            by_room.setdefault(self.rooms[item.sensor].place, []).append(item)
+        due = [
+            (room, window)
+            for place, items in by_room.items()
+            for room in [self.rooms[place.speaker]]
+            for window in room.follow(items)
+        ]
+        return [
+            (room.place, transition)
+            for (room, window), judgement in zip(
+                due, judge(self._recogniser, [window for _, window in due]), strict=True
+            )
+            for transition in room.conclude(window, judgement)
+        ]
+
+    def _inherit(
+        self, place: Place, open_events: Mapping[Sensor, list[OpenEvent]]
+    ) -> list[OpenEvent]:
+        """The open events of all its sensors, one of a kind: confirmed before suspected, older."""
+        found = [
+            (sensor, event) for sensor in place.sensors for event in open_events.get(sensor, [])
+        ]
+        found.sort(key=lambda pair: (pair[1].phase != "confirmed", pair[1].onset_time))
+        kept: dict[str, OpenEvent] = {}
+        for sensor, event in found:
+            if kept.setdefault(event.kind, event) is not event:
+                self._superseded.append((sensor, place, event))
+        return list(kept.values())
+
+
+def judge(recogniser: Recogniser, windows: list[Due]) -> list[Judgement]:
+    """One judgement for each window, in order; windows of as many sensors go together."""
+    found: dict[int, Judgement] = {}
+    for size in sorted({len(window.tensor) for window in windows}):
+        rows = [row for row, window in enumerate(windows) if len(window.tensor) == size]
+        batch = np.stack([windows[row].tensor for row in rows])
+        camera = recogniser.card.modalities.index(CAMERA)
+        modality = np.full(batch.shape[:2], camera, np.int64)
+        found.update(zip(rows, recogniser.infer(batch, modality), strict=True))
+    return [found[row] for row in range(len(windows))]
 
 
 def check_profiles(card: Card, registry: Registry) -> None:
@@ -75,3 +111,13 @@ def check_profiles(card: Card, registry: Registry) -> None:
         shape = (profile.released_dim, profile.sigmas, profile.rate_hz)
         if shape != (card.released_dim, card.sigmas, card.rate_hz):
             raise ModelError(f"profile {profile.name} and the card of {card.model_id} disagree")
+
+
+def check_rooms(card: Card, registry: Registry) -> None:
+    """Refuse a room of more sensors than this recogniser was trained for."""
+    for place in registry.places:
+        if len(place.sensors) > card.sensors_max:
+            raise ModelError(
+                f"room {place.title} has {len(place.sensors)} sensors; model {card.model_id} takes"
+                f" at most {card.sensors_max}"
+            )

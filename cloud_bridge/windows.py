@@ -25,12 +25,13 @@ class Placed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a window rests on: capture times in unix s, steps with a new vector, and the rest."""
+    """What a window, of one sensor or of several, rests on."""
 
-    start: float
+    start: float  # capture times, unix s
     end: float
-    vectors: int
-    gaps: int
+    vectors: int  # steps with a new vector, of whichever sensor
+    gaps: int  # steps without
+    sensors: tuple[str, ...]  # device/sensor of those with a new vector in it
 
 
 class Window:
@@ -53,6 +54,16 @@ class Window:
         """Capture time of the newest vector, unix us; -1 before the first."""
         return self._newest_us
 
+    @property
+    def newest_step(self) -> int:
+        """The newest vector's step since 1970 on the grid that all windows share."""
+        return self._newest_step
+
+    @property
+    def first_us(self) -> int:
+        """Capture time of the first vector since the window began, unix us."""
+        return self._first_us
+
     def append(
         self, capture_time_us: int, vector: NDArray[np.int16], noise_level: int, *, repeated: bool
     ) -> Placed:
@@ -70,18 +81,20 @@ class Window:
         row[-1] = self._weights[noise_level]
         return placed
 
-    def tensor(self) -> NDArray[np.float32]:
-        """A copy of the window, oldest step first: (T, K+1) float32."""
-        return np.roll(self._rows, -(self._newest_step + 1) % len(self._rows), axis=0)
+    def tensor(self, end_step: int) -> NDArray[np.float32]:
+        """The T steps up to end_step, oldest first: (T, K+1) float32.
 
-    def span(self) -> Span:
-        """Which stretch of time the window covers, and how much of it was seen."""
+        Steps that this window does not hold, because they are too old or still to come, are rows
+        of zeros: so the windows of a room are cut out of one grid of time.
+        """
         steps = len(self._rows)
-        vectors = int(np.count_nonzero(self._rows[:, -1]))
-        end = self._newest_us / 1e6
-        start = max(self._first_us / 1e6, end - (steps - 1) / self._rate)
-        covered = min(steps, round((end - start) * self._rate) + 1)
-        return Span(start=start, end=end, vectors=vectors, gaps=max(0, covered - vectors))
+        found = np.zeros_like(self._rows)
+        first = end_step - steps + 1
+        held = np.arange(
+            max(first, self._newest_step - steps + 1), min(end_step, self._newest_step) + 1
+        )
+        found[held - first] = self._rows[held % steps]
+        return found
 
     def _place(self, time_us: int) -> Placed:
         steps = len(self._rows)

@@ -78,14 +78,14 @@ class Peer:
 class Bridge:
     """`lethe-bridge run` as a process; its log is on disk."""
 
-    def __init__(self, folder, broker, more="", prelude=""):
+    def __init__(self, folder, broker, more="", prelude="", rooms=""):
         paths = broker.client("bridge")
         text = f"""url = "{broker.url}"
 ca = "{broker.ca}"
 certificate = "{paths.cert}"
 key = "{paths.key}"
 """
-        self.config = write_config(folder, text, more)
+        self.config = write_config(folder, text, more, rooms)
         self._log = folder / "bridge.log"
         self._prelude = prelude
         self._process = None

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small world for the bridge's tests: devices with keys, vectors that say what they mean.
 
-The network here is no recogniser: coordinate i of a vector is, in units of the finest noise,
-the logit of kind i, and the network takes the mean over the window. So a test decides what is
-recognised by what it sends.
+The family here recognises nothing: coordinates of a vector are, in units of the finest noise, the
+logits of the four kinds, then `lie`, `persons` and `onset` themselves, and each network takes the
+mean over the window of a sensor's vectors and the sum over the cameras. So a test decides what is
+recognised by what it sends, and sensors add their evidence. The three networks agree in all but
+`unusual`, which tells them apart.
 """
 
 from __future__ import annotations
@@ -14,16 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from cloud_bridge.admit import Admitted
 from cloud_bridge.card import KINDS, Threshold
-from cloud_bridge.registry import Device, Registry
+from cloud_bridge.registry import Device, Place, Registry, Sensor
+from tests import families
 from wire.message import Signer, VectorMessage
 from wire.profile import Profile
 from wire.topics import SensorTopics
 
+COORDINATES = (*KINDS, "lie", "persons", "onset")
+UNUSUAL = {"s": 0.125, "m": 0.25, "l": 0.5}
+GATES = {"s": 0.8, "m": 0.6, "l": None}
 STEPS, DIM, RATE = 20, 8, 10
 SIGMAS = (100, 200)
 EPOCH = 1_900_000_000
@@ -52,10 +58,12 @@ def make_profile(name: str = "test") -> Profile:
 PROFILE = make_profile()
 
 
-def vector(**logits: float) -> np.ndarray:
-    """(K,) int16 that the network reads as these logits at noise level 0; others are -3."""
-    values = [logits.get(kind, -3.0) * SIGMAS[0] for kind in KINDS]
-    return np.array(values + [0.0] * (DIM - len(KINDS)), np.int16)
+def vector(**said: float) -> np.ndarray:
+    """(K,) int16 that the networks read as these COORDINATES at level 0; kinds are -3 else."""
+    values = [said.get(name, -3.0 if name in KINDS else 0.0) for name in COORDINATES]
+    padded = np.zeros(DIM)
+    padded[: len(values)] = values
+    return np.rint(padded * SIGMAS[0]).astype(np.int16)
 
 
 @dataclass
@@ -105,65 +113,130 @@ def make_senders() -> list[Sender]:
     ]
 
 
-def make_registry() -> Registry:
+def make_registry(rooms: tuple[Place, ...] = ()) -> Registry:
     return Registry(
         [
             Device(SITE, "device-1", key_of(1).public_key(), PROFILE, ("hall", "bath")),
             Device(SITE, "device-2", key_of(2).public_key(), PROFILE, ("main",)),
-        ]
+        ],
+        rooms,
     )
 
 
-def write_model(folder: Path) -> tuple[Path, Path]:
-    """Network and card -> their paths."""
-    network, card = folder / "recogniser.onnx", folder / "recogniser.json"
-    onnx.save(_network(), network)
+def sensor_of(sender: Sender) -> Sensor:
+    return (sender.site, sender.device, sender.sensor)
+
+
+def admitted(
+    sender: Sender,
+    step: float,
+    values: np.ndarray,
+    *,
+    wrong_s: float = 0.0,
+    way_s: float = 0.05,
+    **changed: object,
+) -> Admitted:
+    """Seen at `step`, dated by a clock that is wrong_s ahead, received way_s after it was seen."""
+    seen_us = START_US + round(step * 1_000_000 / RATE)
+    message = sender.message(seen_us + round(wrong_s * 1e6), values, **changed)
+    return Admitted(sensor_of(sender), message, seen_us / 1e6 + way_s)
+
+
+def write_model(folder: Path) -> Path:
+    """Three networks and their card -> the card's path."""
+    for name in GATES:
+        _write_network(folder, name)
+    card = folder / "recogniser.json"
     card.write_text(json.dumps(card_values()))
-    return network, card
+    return card
 
 
-def card_values() -> dict:
-    return {
-        "model_id": "test-mean-1",
-        "profile_ids": [PROFILE.id.hex()],
-        "kinds": list(KINDS),
-        "window": STEPS,
-        "rate_hz": RATE,
-        "released_dim": DIM,
-        "sigmas": list(SIGMAS),
-        "thresholds": {kind: {"suspect": 0.5, "confirm": 0.6} for kind in KINDS},
-    }
+def card_values(**changed: object) -> dict:
+    values = families.entry(DIM, STEPS, SIGMAS, [PROFILE.id.hex()])
+    values["exits"] = [
+        {"name": name, "network": f"recogniser-{name}.onnx"}
+        | ({} if gate is None else {"gate": gate})
+        for name, gate in GATES.items()
+    ]
+    values["thresholds"] = {kind: {"suspect": 0.5, "confirm": 0.6} for kind in KINDS}
+    return {**values, **changed}
 
 
-def _network() -> onnx.ModelProto:
-    constants = {
-        "time": np.array([1]),
-        "kinds": np.arange(4),
-        "weight": np.array([DIM]),
-        "little": np.array([1e-6], np.float32),
-    }
+def _write_network(folder: Path, name: str) -> None:
+    """The smallest sums up windows; the others read that from the hidden features."""
+    first, last = name == "s", name == "l"
+    handed = "hidden" if first else "deeper"
+    inputs = (
+        families.first_inputs(STEPS, DIM) if first else [families.features("hidden", DIM, STEPS)]
+    )
+    found = families.outputs() + ([] if last else [families.features(handed, DIM, STEPS)])
+    stem = _summed() if first else _remembered()
+    path = folder / f"recogniser-{name}.onnx"
+    families.save(path, inputs, found, stem, _handed(handed), *_heads(UNUSUAL[name]))
+
+
+def _summed() -> tuple[list, dict]:
+    """`said` (B, K): mean over each window's vectors, sum over cameras."""
     nodes = [
         helper.make_node("ReduceSum", ["window", "time"], ["sums"], keepdims=0),
-        helper.make_node("Gather", ["sums", "kinds"], ["signal"], axis=1),
-        helper.make_node("Gather", ["sums", "weight"], ["weights"], axis=1),
-        helper.make_node("Add", ["weights", "little"], ["count"]),
-        helper.make_node("Div", ["signal", "count"], ["mean"]),
-        helper.make_node("Sigmoid", ["mean"], ["probabilities"]),
+        helper.make_node("Split", ["sums", "parts"], ["signal", "weight"], axis=2),
+        helper.make_node("Add", ["weight", "little"], ["seen"]),
+        helper.make_node("Div", ["signal", "seen"], ["mean"]),
+        helper.make_node("Cast", ["modality"], ["other"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["one", "other"], ["camera"]),
+        helper.make_node("Unsqueeze", ["camera", "last"], ["mask"]),
+        helper.make_node("Mul", ["mean", "mask"], ["masked"]),
+        helper.make_node("ReduceSum", ["masked", "sensors"], ["said"], keepdims=0),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "mean",
-        [helper.make_tensor_value_info("window", TensorProto.FLOAT, ["B", STEPS, DIM + 1])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["B", 4])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    onnx.checker.check_model(model)
-    return model
+    constants = {
+        "time": np.array([2]),
+        "parts": np.array([DIM, 1]),
+        "little": np.array([1e-6], np.float32),
+        "one": np.array([1], np.float32),
+        "last": np.array([2]),
+        "sensors": np.array([1]),
+    }
+    return nodes, constants
 
 
-def write_config(folder: Path, broker: str, more: str = "") -> Path:
+def _handed(name: str) -> tuple[list, dict]:
+    """`name` (B, K, T): `said` at every step."""
+    nodes = [
+        helper.make_node("Unsqueeze", ["said", "steps"], ["column"]),
+        helper.make_node("Mul", ["column", "all_steps"], [name]),
+    ]
+    return nodes, {"steps": np.array([2]), "all_steps": np.ones((1, 1, STEPS), np.float32)}
+
+
+def _remembered() -> tuple[list, dict]:
+    """`said` (B, K): the hidden features' last step."""
+    nodes = [helper.make_node("Gather", ["hidden", "newest"], ["said"], axis=2)]
+    return nodes, {"newest": np.array(STEPS - 1)}
+
+
+def _heads(unusual: float) -> list[tuple[list, dict]]:
+    """Every head from `said`; counts are the softmax of -(n - persons)^2."""
+
+    def picked(names: tuple[str, ...]) -> np.ndarray:
+        """(K, len(names)): one coordinate for each output; none for an unknown name."""
+        return np.array([[float(name == one) for one in names] for name in _named()])
+
+    numbers = np.arange(families.COUNTS)
+    persons = picked(("persons",)) * 2 * numbers
+    return [
+        families.affine("said", "behaviours", picked(KINDS), np.zeros(4), "Sigmoid"),
+        families.affine("said", "postures", picked(families.POSTURES), np.zeros(2), "Sigmoid"),
+        families.affine("said", "count", persons, -(numbers**2), "Softmax"),
+        families.affine("said", "onset", picked(("onset",)), [0.0]),
+        families.affine("said", "unusual", np.zeros((DIM, 1)), [unusual]),
+    ]
+
+
+def _named() -> list[str]:
+    return [*COORDINATES, *[""] * (DIM - len(COORDINATES))]
+
+
+def write_config(folder: Path, broker: str, more: str = "", rooms: str = "") -> Path:
     """A complete configuration for the registry above -> its path."""
     write_model(folder)
     PROFILE.save(folder / "profile.json")
@@ -184,12 +257,12 @@ sensors = {json.dumps(device.sensors)}
 [broker]
 {broker}
 [model]
-network = "recogniser.onnx"
 card = "recogniser.json"
 [stream]
 stalled_after_s = 2
 state_every_s = 1
 {more}
-{devices}"""
+{devices}
+{rooms}"""
     )
     return path

@@ -60,7 +60,6 @@ def test_a_good_message_is_admitted_with_what_it_says(admission, freshness, send
     admitted = admission.admit(sender.topic, Signer(sender.key).seal(message, sender.topic))
     assert admitted.sensor == SENSOR
     assert admitted.message == message
-    assert admitted.device.profile == PROFILE
     assert freshness.newest(SENSOR) == (EPOCH, 1)
 
 

@@ -26,14 +26,14 @@ FIGHT = {**QUIET, "fight": 0.9}
 SHORT = AlarmParameters(overstay_s=100, presence_gap_s=10)
 
 
-def play(alarms, *scenes, start=START_S):
-    """scenes: (seconds, probabilities) -> [(seconds since start, kind, phase)]"""
+def play(alarms, *scenes, start=START_S, onset_s=0.0):
+    """scenes: (seconds, probabilities); onset_s: what the network's onset head says throughout."""
     found, time_s = [], start
     for seconds, probabilities in scenes:
         for _ in range(round(seconds / STEP_S)):
             time_s += STEP_S
-            span = Span(time_s - 2, time_s, 20, 0)
-            found += alarms.step(time_s, probabilities, span)
+            span = Span(time_s - 2, time_s, 20, 0, ("device-1/hall",))
+            found += alarms.step(time_s, probabilities, onset_s, span)
     return found
 
 
@@ -143,6 +143,24 @@ def test_all_phases_share_id_and_onset_and_carry_the_evidence():
     assert all(t.evidence.end == t.detection_time for t in found)
 
 
+ONSETS = {
+    "sure of a fall": ({**DOWN, "fall": 0.9}, "fall", 4.0),
+    "sure that somebody is down, not of the fall": ({**DOWN, "fall": 0.6}, "fall", 4.0),
+    "unsure of a fall: when it rose": ({**QUIET, "fall": 0.7}, "fall", 0.0),
+    "sure of a fight": (FIGHT, "fight", 4.0),
+    "unsure of a fight: when it rose": ({**QUIET, "fight": 0.7}, "fight", 0.5),
+}
+
+
+@pytest.mark.parametrize("name", ONSETS)
+def test_the_networks_own_onset_is_believed_once_it_is_sure(name):
+    probabilities, kind, before_s = ONSETS[name]
+    parameters = dataclasses.replace(SHORT, smoothing_s=0)
+    found = play(Alarms(THRESHOLDS, parameters), (5, QUIET), (3, probabilities), onset_s=4.0)
+    first = next(change for change in found if change.kind == kind)
+    assert first.detection_time - first.onset_time == pytest.approx(before_s)
+
+
 def test_person_down_began_when_the_person_went_down():
     found = play(Alarms(THRESHOLDS), (5, QUIET), (30, LYING))
     assert all(t.onset_time == pytest.approx(START_S + 5, abs=2) for t in found)
@@ -230,7 +248,7 @@ def test_any_track_brings_phases_in_legal_order_only(scenes, parameters):
     alarms, time_s, found = Alarms(THRESHOLDS, parameters), START_S, []
     for passed, probabilities in scenes:
         time_s += passed
-        new = alarms.step(time_s, probabilities, Span(time_s, time_s, 1, 0))
+        new = alarms.step(time_s, probabilities, 0.0, Span(time_s, time_s, 1, 0, ()))
         found += new
         assert all(0 <= t.probability <= 1 and t.detection_time == time_s for t in new)
     assert legal(found)
@@ -262,7 +280,8 @@ def test_a_stream_that_has_only_begun_raises_no_alarm(warm_up, opened):
         for change in alarms.step(
             step / 2,
             {"present": 1.0, "fall": 0.0, "down": 0.0, "fight": 0.9},
-            Span(0.0, step / 2, 10, 0),
+            0.0,
+            Span(0.0, step / 2, 10, 0, ()),
         )
     ]
     assert bool(found) is opened

@@ -17,8 +17,8 @@ from tests.cloud_bridge.scene import PROFILE, write_config
 LOCAL = 'url = "mqtt://localhost:1883"'
 
 
-def loaded(tmp_path, broker=LOCAL, more="", **replaced):
-    path = write_config(tmp_path, broker, more)
+def loaded(tmp_path, broker=LOCAL, more="", rooms="", **replaced):
+    path = write_config(tmp_path, broker, more, rooms)
     text = path.read_text()
     for old, new in replaced.items():
         assert old in text
@@ -56,6 +56,52 @@ def test_thresholds_may_be_overridden(tmp_path):
     assert config.thresholds["fall"].confirm == 0.4
 
 
+ROOM = """
+[[rooms]]
+site = "home"
+name = "flat"
+sensors = ["device-2/main", "device-1/hall"]
+"""
+
+
+def test_rooms_group_sensors_and_the_first_speaks_for_them(tmp_path):
+    places = loaded(tmp_path, rooms=ROOM).registry.places
+    assert [(place.title, place.speaker) for place in places] == [
+        ("home/flat", ("home", "device-2", "main")),
+        ("home/device-1/bath", ("home", "device-1", "bath")),
+    ]
+    assert places[0].sensors[1] == ("home", "device-1", "hall")
+
+
+BAD_ROOMS = {
+    "no name": ('name = "flat"', "", r"rooms\[0\].name must be"),
+    "no site": ('site = "home"', "", r"rooms\[0\].site must be"),
+    "site elsewhere": ('site = "home"', 'site = "away"', "device-2/main is registered at away"),
+    "no list": ("[[rooms]]", "[rooms]", r"rooms must be written as \[\[rooms\]\]"),
+    "no sensors": ('["device-2/main", "device-1/hall"]', "[]", "a list of 1 to 4 sensors"),
+    "no device": ('"device-2/main"', '"main"', r'made of "device/sensor"'),
+    "too deep": ('"device-2/main"', '"home/device-2/main"', r'made of "device/sensor"'),
+    "twice": ('"device-2/main"', '"device-1/hall"', "a list without repetitions"),
+    "unknown": ('"device-2/main"', '"device-2/hall"', "no sensor device-2/hall is registered"),
+    "five": ("[", '["a/a", "a/b", "a/c", ', "a list of 1 to 4 sensors"),
+    "unknown key": ("sensors", "beds = 2\nsensors", r"rooms\[0\].beds is unknown"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROOMS)
+def test_a_wrong_room_is_refused(tmp_path, name):
+    old, new, message = BAD_ROOMS[name]
+    head, _, tail = ROOM.rpartition(old)
+    with pytest.raises(ConfigError, match=message):
+        loaded(tmp_path, rooms=f"{head}{new}{tail}")
+
+
+def test_a_sensor_in_two_rooms_is_refused(tmp_path):
+    other = ROOM.replace("flat", "house").replace('"device-2/main", ', "")
+    with pytest.raises(ConfigError, match="device-1/hall is in the rooms home/flat and home/house"):
+        loaded(tmp_path, rooms=ROOM + other)
+
+
 REFUSED = {
     "unknown key": ("[stream]", "[stream]\nstep = 1", "stream.step is unknown"),
     "unknown table": ("[stream]", "[flow]\n[stream]", "flow is unknown"),
@@ -79,6 +125,7 @@ REFUSED = {
     "key is no base64": ('public_key = "', 'public_key = "*', "base64 of 32 bytes"),
     "key too short": ('public_key = "', 'public_key = "AAAA" # ', "base64 of 32 bytes"),
     "key of small order": ('public_key = "', f'public_key = "{"A" * 43}=" # ', "small order"),
+    "a single network": ("[model]", '[model]\nnetwork = "n.onnx"', "model.network is unknown"),
     "no profile": ("profile.json", "none.json", r"device\[0\].profile"),
     "threshold alone": (
         "[stream]",

@@ -107,9 +107,9 @@ def test_a_missing_configuration_says_what_to_do(tmp_path, capsys):
 
 def test_a_missing_model_is_status_2(tmp_path, capsys):
     path = write_config(tmp_path, LOCAL)
-    (tmp_path / "recogniser.onnx").unlink()
+    (tmp_path / "recogniser-m.onnx").unlink()
     assert command.main(["run", "--config", str(path)]) == 2
-    assert "recogniser.onnx: no such file" in capsys.readouterr().err
+    assert "recogniser-m.onnx: no such file" in capsys.readouterr().err
 
 
 def test_a_model_for_another_profile_is_status_2(tmp_path, capsys):

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An event is on disk before it is sent and until it is accepted; a state is never queued."""
 
+import dataclasses
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ from wire.events import Event, Evidence, SensorState
 
 ROOT = Path(__file__).resolve().parents[2]
 SENSOR = ("home", "device-1", "hall")
+SPAN = Span(1.9e9, 1.9e9 + 2, 20, 1, ("device-1/hall",))
 EVENTS = "lethe/v1/home/device-1/hall/events"
 
 
@@ -55,7 +59,7 @@ class Clock:
 
 def change(number=1, phase="suspected", kind="fall"):
     event_id = f"{number:08x}-2222-4333-8444-555555555555"
-    return Transition(event_id, kind, phase, 0.75, 1.9e9, 1.9e9 + 2, Span(1.9e9, 1.9e9 + 2, 20, 1))
+    return Transition(event_id, kind, phase, 0.75, 1.9e9, 1.9e9 + 2, SPAN)
 
 
 def event(found):
@@ -69,9 +73,10 @@ def event(found):
         site=SENSOR[0],
         device=SENSOR[1],
         sensor=SENSOR[2],
+        room="bath",
         model_id="m",
         profile_id=PROFILE.id,
-        evidence=Evidence(1.9e9, 1.9e9 + 2, 20, 1),
+        evidence=Evidence(*dataclasses.astuple(SPAN)),
     )
 
 
@@ -80,10 +85,13 @@ def state():
         site=SENSOR[0],
         device=SENSOR[1],
         sensor=SENSOR[2],
+        room="bath",
         stream="live",
         present=True,
         probabilities={"fall": 0.5},
+        persons=1,
         open_events=(),
+        sensors=("device-1/hall",),
         last_vector_time=1.9e9,
         admitted=3,
         refused={},
@@ -203,6 +211,44 @@ def test_events_and_what_is_open_survive_a_restart(publisher, link, outbox, path
     again.record(SENSOR, change(2, "cleared", "fight"), EVENTS, b"{}")
     assert [found.kind for found in again.open_events()[SENSOR]] == ["fall"]
     again.close()
+
+
+# As the first bridges wrote it, with one event open that was published in a sensor's own name.
+BEFORE_ROOMS = """
+CREATE TABLE outgoing (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE open_event (
+  site TEXT, device TEXT, sensor TEXT, kind TEXT,
+  event_id TEXT NOT NULL, phase TEXT NOT NULL, onset REAL NOT NULL,
+  PRIMARY KEY (site, device, sensor, kind)) WITHOUT ROWID;
+"""
+SPEAKER = ("home", "device-2", "main")
+
+
+def test_a_file_of_a_bridge_that_knew_no_rooms_is_gone_on_with(path):
+    with closing(sqlite3.connect(path)) as store:
+        store.executescript(BEFORE_ROOMS)
+        store.execute("INSERT INTO outgoing (topic, body) VALUES (?, ?)", (EVENTS, b"{}"))
+        row = (*SENSOR, "fall", change().event_id, "suspected", 1.9e9)
+        store.execute("INSERT INTO open_event VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        store.commit()
+    outbox = Outbox(path)
+    opened = OpenEvent(change().event_id, "fall", "suspected", 1.9e9)
+    assert outbox.open_events() == {SENSOR: [opened]}
+    assert [item.topic for item in outbox.pending(10)] == [EVENTS]
+    # The sensor has joined a room since, in which another one speaks.
+    outbox.record(SPEAKER, change(1, "confirmed"), EVENTS, b"{}")
+    assert outbox.open_events() == {SPEAKER: [dataclasses.replace(opened, phase="confirmed")]}
+    outbox.record(SPEAKER, change(1, "cleared"), EVENTS, b"{}")
+    assert outbox.open_events() == {}
+    outbox.close()
+
+
+def test_control_an_event_of_another_id_stays_open(outbox):
+    outbox.record(SENSOR, change(1), EVENTS, b"{}")
+    outbox.record(SPEAKER, change(2), EVENTS, b"{}")
+    outbox.record(SPEAKER, change(2, "cleared"), EVENTS, b"{}")
+    assert list(outbox.open_events()) == [SENSOR]
 
 
 def test_the_oldest_are_dropped_and_counted(path):

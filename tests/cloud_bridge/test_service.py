@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bridge as a process on a real broker: two devices and three sensors in, results out."""
 
+import contextlib
 import json
+import re
 import signal
 import time
 from collections import Counter
@@ -16,9 +18,9 @@ from tests.wire.mutations import mutations
 from wire.events import Event, SensorState, schema
 
 QUIET = vector(present=3.0)
-FALLING = vector(present=3.0, fall=3.0)
-DOWN = vector(present=3.0, down=3.0)
-FIGHTING = vector(present=3.0, fight=3.0)
+FALLING = vector(present=3.0, fall=3.0, onset=2.0)
+DOWN = vector(present=3.0, down=3.0, onset=2.0)
+FIGHTING = vector(present=3.0, fight=3.0, onset=2.0)
 FALL = [(5, QUIET), (1.5, FALLING), (7, DOWN), (12, QUIET)]
 VISIT = [(25, QUIET)]
 FIGHT = [(5, QUIET), (9, FIGHTING), (11, QUIET)]
@@ -31,11 +33,24 @@ def broker():
 
 
 @pytest.fixture
-def bridge(tmp_path, broker):
-    found = Bridge(tmp_path, broker, more="[alarms]\nrefractory_s = 1\n")
-    found.start()
-    yield found
-    found.close()
+def start(tmp_path, broker):
+    """Start a bridge; closed at the end, however that comes."""
+    with contextlib.ExitStack() as stack:
+
+        def started(more="", rooms=""):
+            found = Bridge(
+                tmp_path, broker, more=f"[alarms]\nrefractory_s = 1\n{more}", rooms=rooms
+            )
+            stack.callback(found.close)
+            found.start()
+            return found
+
+        yield started
+
+
+@pytest.fixture
+def bridge(start):
+    return start()
 
 
 @pytest.fixture
@@ -136,6 +151,76 @@ def check_schemas(operator):
             count[name] += 1
     assert count["event"] >= 6
     assert count["state"] >= 6
+
+
+ROOM = """
+[[rooms]]
+site = "home"
+name = "flat"
+sensors = ["device-1/hall", "device-2/main"]
+"""
+WEAK = dict.fromkeys(("present", "fall", "down", "fight"), -0.3)
+HALF = [
+    (5, QUIET),
+    (2, vector(**{**WEAK, "fall": 0.3})),
+    (9, vector(**{**WEAK, "down": 0.4})),
+]
+
+
+def test_two_sensors_of_a_room_speak_with_one_voice(start, operator, devices):
+    bridge = start("fall_excess_s = 0.3\n", ROOM)
+    hall, bath, main = senders()
+    start_s = time.time() - 30
+    for pair in zip(story(hall, HALF, start_s), story(main, HALF, start_s), strict=True):
+        for sender, sealed in zip((hall, main), pair, strict=True):
+            devices[sender.device].publish(sender.topic, [sealed])
+    # The same in a room of its own is not enough.
+    devices[bath.device].publish(bath.topic, story(bath, HALF, start_s))
+    wait_admitted(operator, "bath", 160)
+    wait_for(lambda: phases(operator, "hall") == CLEARED["hall"][:2], "the fall")
+    assert "fall confirmed" not in phases(operator, "bath")
+    assert phases(operator, "main") == []
+    assert {event.room for event in events(operator, "hall")} == {"flat"}
+    assert {event.room for event in events(operator, "bath")} == {None}
+    assert events(operator, "hall")[-1].evidence.sensors == ("device-1/hall", "device-2/main")
+    wait_admitted(operator, "main", 160)
+    for sensor in ("hall", "main"):
+        now = state(operator, sensor)
+        assert (now.room, now.sensors) == ("flat", ("device-1/hall", "device-2/main"))
+        assert [event.kind for event in now.open_events] == ["fall"]
+        assert now.admitted == 160
+    # The room is taken apart: the open event goes on in the name in which it was published.
+    bridge.stop()
+    bridge.config.write_text(bridge.config.read_text().replace(ROOM, ""))
+    bridge.start()
+    wait_for(lambda: state(operator, "hall").room is None, "a state of the new bridge")
+    assert [event.kind for event in state(operator, "hall").open_events] == ["fall"]
+    assert state(operator, "main").open_events == ()
+    bridge.stop()
+    assert re.search(r"windows by exit: \{'s': \d+, 'm': \d+, 'l': \d+\}", bridge.log())
+
+
+def test_an_event_that_has_no_place_in_a_new_room_is_cleared(bridge, operator, devices):
+    hall, _, main = senders()
+    start_s = time.time() - 30
+    for sender, scenes in ((hall, [*FALL[:2], (1, DOWN)]), (main, FALL[:3])):
+        devices[sender.device].publish(sender.topic, story(sender, scenes, start_s))
+    wait_for(lambda: phases(operator, "hall") == CLEARED["hall"][:1], "a suspicion")
+    wait_for(lambda: phases(operator, "main") == CLEARED["hall"][:2], "a fall")
+    bridge.stop()
+    bridge.config.write_text(bridge.config.read_text() + ROOM)
+    bridge.start()
+    # The confirmed one is the room's now; the other ends under its own name and id.
+    wait_for(lambda: phases(operator, "hall")[1:] == ["fall cleared"], "its end")
+    assert len({event.event_id for event in events(operator, "hall")}) == 1
+    ids = {event.event_id for event in events(operator, "main")}
+    wait_for(lambda: state(operator, "hall").room == "flat", "the new room")
+    assert {event.event_id for event in state(operator, "hall").open_events} == ids
+    rest = [(2, DOWN), (12, QUIET)]
+    devices[main.device].publish(main.topic, story(main, rest, start_s + 13.5))
+    wait_for(lambda: phases(operator, "hall")[2:] == ["fall cleared"], "the end of the fall")
+    assert events(operator, "hall")[-1].event_id in ids
+    bridge.stop()
 
 
 def test_states_are_retained_and_events_are_not(bridge, operator, devices, broker):

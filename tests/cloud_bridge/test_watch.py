@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sensors followed together: the same events however the vectors arrive; silence freezes."""
+"""All rooms followed together: the same events however vectors arrive; silence freezes."""
 
 import dataclasses
 import itertools
@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from cloud_bridge.admit import Admitted
 from cloud_bridge.alarm_parameters import AlarmParameters
 from cloud_bridge.config import load_config
 from cloud_bridge.errors import ModelError
@@ -18,8 +17,9 @@ from cloud_bridge.tally import Tally
 from cloud_bridge.watch import Watch
 from tests.cloud_bridge.scene import (
     RATE,
-    START_US,
     THRESHOLDS,
+    UNUSUAL,
+    admitted,
     make_profile,
     make_registry,
     make_senders,
@@ -39,18 +39,12 @@ STORIES = {
 
 @pytest.fixture(scope="module")
 def recogniser(tmp_path_factory):
-    return Recogniser(*write_model(tmp_path_factory.mktemp("model")))
+    return Recogniser(write_model(tmp_path_factory.mktemp("model")))
 
 
 def make(recogniser, registry=None):
     registry = registry or make_registry()
     return Watch(recogniser, registry, THRESHOLDS, AlarmParameters(), open_events={})
-
-
-def admitted(sender, step, values, **changed):
-    device = make_registry().find(sender.site, sender.device)
-    message = sender.message(START_US + step * 1_000_000 // RATE, values, **changed)
-    return Admitted((sender.site, sender.device, sender.sensor), device, message)
 
 
 def interleaved():
@@ -71,8 +65,8 @@ def interleaved():
 
 def told(changes):
     return sorted(
-        (sensor, t.kind, t.phase, t.onset_time, t.detection_time, round(t.probability, 4))
-        for sensor, t in changes
+        (place.speaker, t.kind, t.phase, t.onset_time, t.detection_time, round(t.probability, 4))
+        for place, t in changes
     )
 
 
@@ -98,12 +92,12 @@ def test_a_burst_brings_the_same_events_as_a_live_stream(recogniser, size):
     assert follow(make(recogniser), items, size) == live
 
 
-def test_each_sensor_is_judged_at_most_every_half_second(recogniser):
+def test_each_room_is_judged_at_most_every_half_second(recogniser):
     watch = make(recogniser)
     judged = []
-    for track in watch.tracks.values():
-        conclude = track.conclude
-        track.conclude = lambda due, verdict, c=conclude: judged.append(due) or c(due, verdict)
+    for room in watch.rooms.values():
+        conclude = room.conclude
+        room.conclude = lambda due, found, c=conclude: judged.append(due) or c(due, found)
     follow(watch, interleaved(), 40)
     seconds = sum(seconds for seconds, _ in STORIES["bath"])
     assert len(judged) == 3 * round(seconds / 0.5)
@@ -118,9 +112,9 @@ def test_repeated_vectors_freeze_the_alarms_as_silence_does(recogniser):
     step = len(values)
     repeats = [admitted(sender, step + n, DOWN, repeated=True) for n in range(60 * RATE)]
     assert watch.follow(repeats) == []
-    track = watch.tracks[begun[0][0]]
-    assert [event.phase for event in track.alarms.open_events] == ["suspected"]
-    assert track.last_vector_time > begun[0][1].detection_time + 55
+    room = watch.rooms[begun[0][0].speaker]
+    assert [event.phase for event in room.alarms.open_events] == ["suspected"]
+    assert room.last_vector_time(begun[0][0].speaker) > begun[0][1].detection_time + 55
     # Control: new vectors go on where it stopped.
     step += len(repeats)
     more = watch.follow([admitted(sender, step + n, DOWN) for n in range(8 * RATE)])
@@ -134,26 +128,28 @@ def test_evidence_shows_the_gap(recogniser):
     evidence = found[0][1].evidence
     assert evidence.gaps == 6
     assert evidence.vectors + evidence.gaps == 20
+    assert evidence.sensors == ("device-1/hall",)
 
 
 def test_a_device_with_a_profile_the_model_does_not_know_is_refused(recogniser):
     devices = make_registry().devices
     strange = dataclasses.replace(devices[0], profile=make_profile("strange"))
-    with pytest.raises(ModelError, match="home/device-1: model test-mean-1 was not trained"):
+    with pytest.raises(ModelError, match="home/device-1: model test-family-1 was not trained"):
         make(recogniser, Registry([strange, devices[1]]))
 
 
 def test_a_long_stream_grows_nothing(recogniser):
     watch, sender = make(recogniser), make_senders()[0]
-    track = watch.tracks["home", "device-1", "hall"]
+    room = watch.rooms["home", "device-1", "hall"]
+    (window,) = room._windows.values()
     for step in range(20):
         watch.follow([admitted(sender, step, QUIET)])
-    shape = track._window._rows.shape
+    shape = window._rows.shape
     for first in range(20, 2000, 100):
         watch.follow([admitted(sender, step, QUIET) for step in range(first, first + 100)])
-    assert track._window._rows.shape == shape
-    assert np.isfinite(track._window._rows).all()
-    assert set(track.probabilities) == set(THRESHOLDS)
+    assert window._rows.shape == shape
+    assert np.isfinite(window._rows).all()
+    assert set(room.probabilities) == {*THRESHOLDS, "stand", "lie", "unusual"}
 
 
 class TestStates:
@@ -168,7 +164,11 @@ class TestStates:
     @pytest.fixture
     def states(self, config, watch):
         tally = Tally(config.registry.sensors, lambda: 0.0)
-        return States(config, watch, tally, "test-mean-1")
+        return States(config, watch, tally, "test-family-1")
+
+    def test_before_the_first_judgement_nothing_is_said_of_the_room(self, states):
+        for state in states.due(0.0, 1.9e9):
+            assert (state.probabilities, state.persons, state.sensors) == ({}, None, ())
 
     def tell(self, states, now):
         """-> {sensor: stream} of what is published at `now`."""
@@ -195,9 +195,13 @@ class TestStates:
     def test_a_change_is_told_at_once_and_only_of_its_sensor(self, states, watch):
         self.tell(states, 0.0)
         sender = make_senders()[0]
-        watch.follow([admitted(sender, step, QUIET) for step in range(10)])
-        changed = states.due(0.1, 1.9e9)
-        assert [(state.sensor, state.present) for state in changed] == [("hall", True)]
+        one = vector(present=3.0, persons=1)
+        watch.follow([admitted(sender, step, one) for step in range(10)])
+        (changed,) = states.due(0.1, 1.9e9)
+        assert (changed.sensor, changed.present, changed.room) == ("hall", True, None)
+        assert (changed.persons, changed.sensors) == (1, ("device-1/hall",))
+        assert changed.probabilities["unusual"] in UNUSUAL.values()
+        assert changed.probabilities["lie"] == pytest.approx(0.5)
 
     def test_at_the_end_every_sensor_is_stalled(self, states):
         for sensor in itertools.islice(make_senders(), 3):

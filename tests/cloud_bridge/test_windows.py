@@ -21,8 +21,12 @@ def put(window: Window, step: float, value: int = 100, level: int = 0, *, repeat
     return window.append(time_us, np.full(DIM, value, np.int16), level, repeated=repeated)
 
 
+def newest(window: Window) -> np.ndarray:
+    return window.tensor(window.newest_step)
+
+
 def weights(window: Window) -> list[float]:
-    return window.tensor()[:, -1].tolist()
+    return newest(window)[:, -1].tolist()
 
 
 def test_vectors_stand_in_order_of_time_with_the_newest_last():
@@ -30,34 +34,36 @@ def test_vectors_stand_in_order_of_time_with_the_newest_last():
     for step in range(STEPS + 7):
         put(window, step, 100 + step)
     expected = (100.0 + np.arange(7, STEPS + 7)) / SIGMAS[0]
-    assert np.allclose(window.tensor()[:, 0], expected)
+    assert np.allclose(newest(window)[:, 0], expected)
     assert weights(window) == [1.0] * STEPS
 
 
 def test_a_coarser_vector_counts_by_its_variance():
     window = make()
     put(window, 0, 100, level=1)
-    row = window.tensor()[-1]
+    row = newest(window)[-1]
     assert row[0] == pytest.approx(100 * SIGMAS[0] / SIGMAS[1] ** 2)
     assert row[-1] == pytest.approx((SIGMAS[0] / SIGMAS[1]) ** 2)
 
 
-def test_a_gap_is_rows_of_zeros_and_is_counted():
+def test_a_gap_is_rows_of_zeros():
     window = make()
     put(window, 0)
     put(window, 4)
     assert weights(window)[-5:] == [1, 0, 0, 0, 1]
-    span = window.span()
-    assert (span.vectors, span.gaps) == (2, 3)
-    assert span.end - span.start == pytest.approx(0.4)
 
 
-def test_control_without_a_gap_none_is_counted():
+@pytest.mark.parametrize("later", [-STEPS - 1, -STEPS, -7, -1, 0, 1, 7, STEPS - 1, STEPS, 1000])
+def test_it_is_cut_out_of_the_common_grid_at_any_step(later):
     window = make()
-    for step in range(5):
-        put(window, step)
-    assert window.span().gaps == 0
-    assert window.span().vectors == 5
+    for step in range(3 * STEPS):
+        put(window, step, 100 + step)
+    whole = np.zeros(5 * STEPS + 2001)
+    whole[2 * STEPS : 3 * STEPS] = 100.0 + np.arange(2 * STEPS, 3 * STEPS)
+    end = 3 * STEPS - 1 + later
+    found = window.tensor(window.newest_step + later)
+    assert np.allclose(found[:, 0] * SIGMAS[0], whole[end - STEPS + 1 : end + 1])
+    assert np.array_equal(found[:, -1] > 0, found[:, 0] > 0)
 
 
 def test_a_gap_longer_than_the_window_leaves_nothing_old():
@@ -65,8 +71,7 @@ def test_a_gap_longer_than_the_window_leaves_nothing_old():
     for step in range(STEPS):
         put(window, step, 999)
     put(window, 1000 * STEPS, 1)
-    assert np.count_nonzero(window.tensor()[:-1]) == 0
-    assert window.span().gaps == STEPS - 1
+    assert np.count_nonzero(newest(window)[:-1]) == 0
 
 
 def test_a_repeated_vector_weighs_nothing_and_shows_as_a_gap():
@@ -74,17 +79,16 @@ def test_a_repeated_vector_weighs_nothing_and_shows_as_a_gap():
     put(window, 0)
     assert put(window, 1, repeated=True) is Placed.NEW_STEP
     assert weights(window)[-2:] == [1, 0]
-    assert not window.tensor()[-1].any()
-    assert window.span().gaps == 1
+    assert not newest(window)[-1].any()
 
 
 @pytest.mark.parametrize("step", [5.0, 4.9, 2.0, -1.0])
 def test_what_is_not_newer_is_ignored(step):
     window = make()
     put(window, 5)
-    before = window.tensor()
+    before = newest(window)
     assert put(window, step, 7) is Placed.LATE
-    assert np.array_equal(window.tensor(), before)
+    assert np.array_equal(newest(window), before)
 
 
 def test_a_clock_set_back_begins_a_new_window():
@@ -112,15 +116,13 @@ def test_a_faster_source_fills_and_a_slower_one_shows_gaps(rate, least):
 
 
 @given(st.lists(st.tuples(st.integers(-10_000, 20_000), st.booleans()), max_size=60))
-def test_any_sequence_keeps_shape_counts_and_order(moves):
+def test_any_sequence_keeps_shape_and_order(moves):
     window, time_ms = make(), 10_000_000
     for move, repeated in moves:
         time_ms = max(0, time_ms + move)
         vector = np.full(DIM, 50, np.int16)
         window.append(time_ms * 1000, vector, 0, repeated=repeated)
-        tensor, span = window.tensor(), window.span()
+        tensor = newest(window)
         assert tensor.shape == (STEPS, DIM + 1)
-        assert span.vectors == np.count_nonzero(tensor[:, -1])
-        assert 0 <= span.gaps <= STEPS - span.vectors
-        assert span.start <= span.end <= span.start + STEPS / RATE
         assert set(tensor[:, -1]) <= {0.0, 1.0}
+        assert np.array_equal(window.tensor(window.newest_step + 3)[:-3], tensor[3:])
