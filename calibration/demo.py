@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=ROOT / "models",
         metavar="DIR",
-        help="encoder.onnx, profile.json, recogniser.onnx and .json; default: the shipped ones",
+        help="with encoder.onnx, profile.json, recogniser.json and its networks; default: shipped",
     )
 
 

@@ -34,12 +34,7 @@ class Models:
     @property
     def bridge(self) -> dict[str, dict[str, object]]:
         """Sections of the bridge's configuration."""
-        return {
-            "model": {
-                "network": str(self.folder / "recogniser.onnx"),
-                "card": str(self.folder / "recogniser.json"),
-            }
-        }
+        return {"model": {"card": str(self.folder / "recogniser.json")}}
 
 
 def write_edge(folder: Path, broker: Broker, models: Models) -> Path:

@@ -25,7 +25,7 @@ from calibration.folds import FOLDS, split
 from calibration.metrics import Bounds
 from calibration.outcomes import PHASES
 from calibration.page import page
-from calibration.replay import LEVEL, Models, ReplayError, Station, window_bits
+from calibration.replay import LEVEL, Models, ReplayError, Station
 from calibration.report import BOOTSTRAP_SEED, Outcome, Report, build_report
 from edge.errors import CameraError
 
@@ -78,7 +78,6 @@ def shipped_models(folder: Path, profile: Path | None) -> Models:
     return Models(
         profile=profile or folder / "profile.json",
         encoder=folder / "encoder.onnx",
-        recogniser=folder / "recogniser.onnx",
         card=folder / "recogniser.json",
     )
 
@@ -156,7 +155,7 @@ def describe(station: Station) -> Report:
             "sigma_over_clip_norm": profile.sigmas[LEVEL] / profile.clip_norm,
             "bits_per_release": profile.release_bits(LEVEL),
             "window_s": profile.window_s,
-            "bits_per_window": window_bits(profile),
+            "bits_per_window": profile.window_bits(),
             "window_cap_bits": profile.window_cap_bits,
         },
         "model_id": card.model_id,

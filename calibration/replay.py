@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a clip through the deployed path, in clip time and without a broker.
+"""Run a clip, or all cameras of one moment, through the deployed path, in clip time, brokerless.
 
 Order, per clip: the daemon's camera, desensitisation and INT8 encoder give one embedding per time
 step; then, per draw of the noise, the daemon's integer release with a fresh key from the kernel's
-random source, and the bridge's window, recogniser and alarms, at the card's thresholds and at those
-of `calibration.sweep`. A rendered clip of which only the planes were kept (.npz) enters at the
-encoder, without camera and desensitiser; `way` says so. Left out are sealing, transport, the ledger
-and the clock, which change no vector. Embeddings are kept only while their clip is replayed.
+random source, and the bridge's room, recogniser and alarms, at the card's thresholds and at those
+of `calibration.sweep`. Clips of one moment begin together and are one room. A rendered clip of
+which only the planes were kept (.npz) enters at the encoder, without camera and desensitiser; `way`
+says so. Left out are sealing, transport, the ledger and the clock, which change no vector.
+Embeddings are kept only while their clip is replayed.
 
 The noise cannot be seeded here: there is no way to run this path with a known key.
 """
@@ -14,9 +15,8 @@ The noise cannot be seeded here: there is no way to run this path with a known k
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +28,14 @@ from calibration.rooms.errors import RoomsError
 from calibration.rooms.store import load_planes
 from calibration.rooms.track import RATE_HZ as RENDERED_HZ
 from calibration.sweep import SHIFTS, shifted
+from cloud_bridge.admit import Admitted
 from cloud_bridge.alarm_parameters import alarm_parameters
 from cloud_bridge.alarms import Alarms, Transition
 from cloud_bridge.card import KINDS
-from cloud_bridge.recogniser import MAX_BATCH, Recogniser
-from cloud_bridge.track import Due, Track
+from cloud_bridge.recogniser import MAX_BATCH, Judgement, Recogniser
+from cloud_bridge.registry import Place
+from cloud_bridge.room import Due, Room
+from cloud_bridge.watch import judge
 from cloud_bridge.windows import Span
 from edge.camera import open_camera
 from edge.encoders import open_encoder
@@ -40,6 +43,7 @@ from edge.mechanism import release_parameters
 from edge.processors.cpu import GREY_CANVAS
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
 from kernels.reference import Releaser
+from wire.errors import BadProfile
 from wire.message import VectorMessage
 from wire.profile import Profile
 
@@ -65,16 +69,15 @@ class Models:
 
     profile: Path
     encoder: Path
-    recogniser: Path
-    card: Path
+    card: Path  # its networks lie beside it
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The recogniser's word on one window: probabilities (4,) of KINDS, as float32."""
+    """The recogniser's word on one window."""
 
     time_s: float  # capture time of the newest vector, unix s
-    probabilities: F32
+    judgement: Judgement
     span: Span
 
 
@@ -89,7 +92,7 @@ class Station:
     def __init__(self, models: Models, threads: int = 1) -> None:
         """Raise ReplayError if the files do not belong together or exceed the profile's cap."""
         self.profile = Profile.load(models.profile)
-        self.recogniser = Recogniser(models.recogniser, models.card, threads)
+        self.recogniser = Recogniser(models.card, threads)
         _check(self.profile, self.recogniser, models)
         self._parameters = release_parameters(self.profile)
         self._encoder = open_encoder("openvino", models.encoder, threads)
@@ -100,8 +103,20 @@ class Station:
 
     def replay(self, clip: Path, draws: int) -> list[Replay]:
         """One Replay per draw of the noise; ReplayError or CameraError if there is no picture."""
-        embeddings = self.embed(clip)
-        return [self.judge(self.release(embeddings)) for _ in range(draws)]
+        return self.replay_room([clip], draws)
+
+    def replay_room(self, clips: Sequence[Path], draws: int) -> list[Replay]:
+        """The same for all cameras of one moment, judged together; at most the card's sensors_max.
+
+        A clip that is shorter than another falls silent when it ends. Raises what `replay` raises.
+        """
+        if not 1 <= len(clips) <= self.recogniser.card.sensors_max:
+            raise ReplayError(
+                f"{len(clips)} clips of one room; the model takes 1 to"
+                f" {self.recogniser.card.sensors_max}"
+            )
+        embeddings = [self.embed(clip) for clip in clips]
+        return [self.judge(*(self.release(one) for one in embeddings)) for _ in range(draws)]
 
     def embed(self, clip: Path) -> F32:
         """Every frame at the profile's rate -> (N, D) float32, N at least 1."""
@@ -154,17 +169,21 @@ class Station:
         releaser.close()
         return released
 
-    def judge(self, vectors: I16) -> Replay:
-        """(N, K) int16, one vector per time step -> what the bridge makes of them."""
+    def judge(self, *vectors: I16) -> Replay:
+        """(N, K) int16 of each sensor, one vector per time step -> what the bridge makes of them.
+
+        `vectors` of the outcome are time steps.
+        """
         card = self.recogniser.card
         parameters = alarm_parameters(card.alarms)
-        verdicts = self.verdicts(vectors)
+        verdicts = self.verdicts(*vectors)
+        steps = max(len(one) for one in vectors)
         # A clip is scored by what the alarm rules would look at; one shorter than that, by its end.
         warm = [v for v in verdicts if v.span.vectors >= parameters.warm_up_vectors]
-        peak = np.max([v.probabilities for v in warm or verdicts[-1:]], axis=0)
+        peak = np.max([v.judgement.behaviours for v in warm or verdicts[-1:]], axis=0)
         return Replay(
-            seconds=len(vectors) / self.profile.rate_hz,
-            vectors=len(vectors),
+            seconds=steps / self.profile.rate_hz,
+            vectors=steps,
             peaks=dict(zip(KINDS, peak.tolist(), strict=True)),
             alarms=tuple(raise_alarms(Alarms(card.thresholds, parameters), verdicts)),
             sweep=tuple(
@@ -173,41 +192,49 @@ class Station:
             ),
         )
 
-    def verdicts(self, vectors: I16) -> list[Verdict]:
-        """(N, K) int16 -> the recogniser's word on every window that the bridge would judge."""
+    def verdicts(self, *vectors: I16) -> list[Verdict]:
+        """(N, K) int16 of each sensor -> the recogniser's word on every window that is judged."""
         card = self.recogniser.card
-        track = Track(card, Alarms(card.thresholds))
+        place = Place(
+            "replay", None, tuple(("replay", "clip", f"{n}") for n in range(len(vectors)))
+        )
+        room = Room(card, place, Alarms(card.thresholds))
         return [
-            Verdict(due.time_s, row, due.span)
-            for batch in self._due(track, vectors)
-            for due, row in zip(
-                batch, self.recogniser.infer(np.stack([due.tensor for due in batch])), strict=True
-            )
+            Verdict(due.time_s, judgement, due.span)
+            for batch in self._due(room, vectors)
+            for due, judgement in zip(batch, judge(self.recogniser, batch), strict=True)
         ]
 
-    def _due(self, track: Track, vectors: I16) -> Iterator[list[Due]]:
+    def _due(self, room: Room, vectors: Sequence[I16]) -> Iterator[list[Due]]:
         """The windows that the bridge would judge, some at a time."""
         batch: list[Due] = []
-        for step, vector in enumerate(vectors):
-            due = track.append(self._message(step, vector))
-            if due is not None:
-                batch.append(due)
-            if batch and (len(batch) == MAX_BATCH or step == len(vectors) - 1):
+        for step in range(max(len(one) for one in vectors)):
+            batch += room.follow(
+                self._admitted(number, step, one[step])
+                for number, one in enumerate(vectors)
+                if step < len(one)
+            )
+            if len(batch) >= MAX_BATCH:
                 yield batch
                 batch = []
+        if batch:
+            yield batch
 
-    def _message(self, step: int, vector: I16) -> VectorMessage:
-        return VectorMessage(
+    def _admitted(self, number: int, step: int, vector: I16) -> Admitted:
+        """Sent by the sensor of that number, and there at once."""
+        time_us = START_US + step * 1_000_000 // self.profile.rate_hz
+        message = VectorMessage(
             profile_id=self.profile.id,
-            device="replay",
-            sensor="clip",
+            device="clip",
+            sensor=f"{number}",
             epoch=1,
             sequence=step,
-            capture_time_us=START_US + step * 1_000_000 // self.profile.rate_hz,
+            capture_time_us=time_us,
             noise_level=LEVEL,
             repeated=False,
             vector=vector,
         )
+        return Admitted(("replay", "clip", f"{number}"), message, time_us / 1e6)
 
 
 def raise_alarms(alarms: Alarms, verdicts: Iterable[Verdict]) -> list[Alarm]:
@@ -217,7 +244,8 @@ def raise_alarms(alarms: Alarms, verdicts: Iterable[Verdict]) -> list[Alarm]:
         for verdict in verdicts
         for change in alarms.step(
             verdict.time_s,
-            dict(zip(KINDS, verdict.probabilities.tolist(), strict=True)),
+            dict(zip(KINDS, verdict.judgement.behaviours.tolist(), strict=True)),
+            verdict.judgement.onset_s,
             verdict.span,
         )
     ]
@@ -230,20 +258,13 @@ def _alarm(change: Transition) -> Alarm:
     )
 
 
-def window_bits(profile: Profile) -> float:
-    """Leak cap of one window when every release is drawn at LEVEL: bits."""
-    return profile.rate_hz * profile.window_s * profile.release_bits(LEVEL)
-
-
 def _check(profile: Profile, recogniser: Recogniser, models: Models) -> None:
     digest = hashlib.sha256(models.encoder.read_bytes()).hexdigest()
     if digest != profile.encoder_sha256:
         raise ReplayError(f"{models.profile} was made for another encoder than {models.encoder}")
     if profile.id not in recogniser.card.profile_ids:
         raise ReplayError(f"{models.card} does not name the profile {profile.id.hex()}")
-    bits = window_bits(profile)
-    if bits > profile.window_cap_bits and not math.isclose(bits, profile.window_cap_bits):
-        raise ReplayError(
-            f"noise level {LEVEL} spends {bits:.3f} bits per {profile.window_s} s, above the "
-            f"profile's cap of {profile.window_cap_bits:g}: a device would not run at it"
-        )
+    try:
+        profile.require_cap_kept()
+    except BadProfile as error:
+        raise ReplayError(f"{models.profile}: {error}") from error

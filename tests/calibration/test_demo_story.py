@@ -57,9 +57,10 @@ def event(phase, clip_s, kind="fall", event_id=None):
         probability=0.75,
         onset_time=at_s - 0.5,
         detection_time=at_s,
+        room=None,
         model_id="model",
         profile_id=PROFILE_ID,
-        evidence=Evidence(at_s - 2, at_s, 20, 0),
+        evidence=Evidence(at_s - 2, at_s, 20, 0, ("device-1/camera-0",)),
         **ORIGIN,
     )
     return Heard(TOPICS.events, body.to_json(), at_s + 0.1)
@@ -69,8 +70,11 @@ def state(clip_s, *, present=True, stream="live"):
     body = SensorState(
         stream=stream,
         present=present,
+        room=None,
         probabilities={"fall": 0.1},
+        persons=1,
         open_events=(),
+        sensors=("device-1/camera-0",),
         last_vector_time=START_S + clip_s,
         admitted=300,
         refused={"8": 2},

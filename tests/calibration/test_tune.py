@@ -12,6 +12,7 @@ from calibration.replay import START_US, Verdict
 from calibration.tune import Watched, best, card_with, settings, utility
 from cloud_bridge.card import KINDS as PROBABILITIES
 from cloud_bridge.card import load_card
+from cloud_bridge.recogniser import Judgement
 from cloud_bridge.windows import Span
 
 FIGHT = next(kind for kind in KINDS if kind.name == "fight")
@@ -27,7 +28,8 @@ def watched(label: str, fight: float, seconds: int = 20) -> Watched:
         row = np.zeros(4, np.float32)
         row[PROBABILITIES.index("present")] = 1.0
         row[PROBABILITIES.index("fight")] = fight if 5 <= t < 15 else 0.05
-        verdicts.append(Verdict(start + t, row, Span(start, start + t, 20, 0)))
+        judgement = Judgement(row, np.zeros(1), np.zeros(1), onset_s=0.0, unusual=0.0, exit=0)
+        verdicts.append(Verdict(start + t, judgement, Span(start, start + t, 20, 0, ("a/b",))))
     return Watched(clip, seconds, verdicts)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests import families
 from wire.profile import Profile
 
 DIM, RELEASED, STEPS = 8, 4, 20
@@ -34,19 +35,25 @@ def make_encoder(path):
 
 
 def make_recogniser(path):
-    """`fall` rises with the share of the window that holds vectors, and passes .5 at a half."""
+    """`fall` rises with the share of the window that holds vectors, and passes .5 at a half.
+
+    That of all sensors: two of a room have filled their half twice as fast.
+    """
     nodes = [
-        helper.make_node("ReduceMean", ["window"], ["mean"], axes=[1], keepdims=0),
-        helper.make_node("MatMul", ["mean", "w"], ["logit"]),
-        helper.make_node("Add", ["logit", "b"], ["shifted"]),
-        helper.make_node("Sigmoid", ["shifted"], ["probabilities"]),
+        helper.make_node("ReduceMean", ["window"], ["each"], axes=[2], keepdims=0),
+        helper.make_node("ReduceSum", ["each", "sensors"], ["mean"], keepdims=0),
     ]
-    weights = np.zeros((RELEASED + 1, 4), np.float32)
-    weights[-1, 1] = 20.0
-    bias = np.array([0.0, -10.0, -5.0, -5.0], np.float32)
-    window = helper.make_tensor_value_info("window", TensorProto.FLOAT, ["B", STEPS, RELEASED + 1])
-    out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["B", 4])
-    save(path, nodes, [window], [out], {"w": weights, "b": bias})
+    weights = {name: np.zeros((RELEASED + 1, width)) for name, width in families.WIDTHS.items()}
+    weights["behaviours"][-1, 1] = 20.0
+    bias = {name: np.zeros(width) for name, width in families.WIDTHS.items()}
+    bias["behaviours"][:] = 0.0, -10.0, -5.0, -5.0
+    heads = [
+        families.affine("mean", name, weights[name], bias[name], "Sigmoid")
+        for name in families.WIDTHS
+    ]
+    inputs = families.first_inputs(STEPS, RELEASED)
+    stem = (nodes, {"sensors": np.array([1])})
+    families.save(path, inputs, families.outputs(), stem, *heads)
 
 
 def make_peer(path):
@@ -77,20 +84,10 @@ def make_profile(encoder, cap_bits=16.0):
 def make_models(folder):
     """A whole models folder."""
     make_encoder(folder / "encoder.onnx")
-    make_recogniser(folder / "recogniser.onnx")
+    make_recogniser(folder / "recogniser-s.onnx")
     profile = make_profile(folder / "encoder.onnx")
     profile.save(folder / "profile.json")
-    card = {
-        "model_id": "tiny",
-        "profile_ids": [profile.id.hex()],
-        "kinds": ["present", "fall", "down", "fight"],
-        "window": STEPS,
-        "rate_hz": 10,
-        "released_dim": RELEASED,
-        "sigmas": list(profile.sigmas),
-        "thresholds": {
-            kind: {"suspect": 0.5, "confirm": 0.9} for kind in ("present", "fall", "down", "fight")
-        },
-    }
+    card = families.entry(RELEASED, STEPS, profile.sigmas, [profile.id.hex()])
+    card["thresholds"] = {kind: {"suspect": 0.5, "confirm": 0.9} for kind in card["kinds"]}
     (folder / "recogniser.json").write_text(json.dumps(card))
     return folder
