@@ -108,15 +108,10 @@ def pack(clips: Sequence[Clip], folder: Path, progress: Callable[[str], object])
         raise DataError(f"{folder}: is there already; open it, or delete it to pack anew")
     if not clips:
         raise DataError(f"{folder}: no clips to pack")
-    part = folder.with_name(f".{folder.name}{PART}")
-    with _disk(folder):
-        if part.exists():
-            shutil.rmtree(part)
+    with _disk(folder), _part(folder) as part:
         expected = sum(expected_steps(clip) for clip in clips)
         _check_space(folder, expected)
-        part.mkdir(parents=True)
         _write(clips, part, _told(progress, len(clips), expected))
-        part.rename(folder)
     return Packed.open(folder)
 
 
@@ -173,6 +168,20 @@ def _disk(folder: Path) -> Iterator[None]:
                 f"{folder}: the disk is full; make room, or name a folder on another disk"
             ) from error
         raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _part(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes `folder` at the end or is gone."""
+    for left in folder.parent.glob(f".{folder.name}.*{PART}"):
+        shutil.rmtree(left)
+    part = folder.with_name(f".{folder.name}.{os.getpid()}{PART}")
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
