@@ -133,7 +133,8 @@ class Run:
             )
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self._weights, GRADIENT_NORM)
+        for module in self._modules:
+            nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
         self._optimiser.step()
         self._schedule.step()
         self._average.update()

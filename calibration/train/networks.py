@@ -64,13 +64,17 @@ class Release(nn.Module):
 
     def clean(self, embedding: Tensor) -> Tensor:
         """The clipped vector before noise, norm at most 1."""
-        u = self.projection(embedding)
-        norm = torch.sqrt(u.square().sum(-1, keepdim=True) + 1e-9)
-        return u / norm.clamp(min=1.0)
+        return clipped(self.projection(embedding))
 
     def forward(self, embedding: Tensor, noise_ratio: float) -> Tensor:
         """noise_ratio = sigma / C."""
         return noisy(self.clean(embedding), noise_ratio)
+
+
+def clipped(projected: Tensor) -> Tensor:
+    """(..., K) -> (..., K), into the ball of radius 1."""
+    norm = torch.sqrt(projected.square().sum(-1, keepdim=True) + 1e-9)
+    return projected / norm.clamp(min=1.0)
 
 
 def noisy(clean: Tensor, noise_ratio: float) -> Tensor:
@@ -78,24 +82,31 @@ def noisy(clean: Tensor, noise_ratio: float) -> Tensor:
     return clean + noise_ratio * torch.randn_like(clean)
 
 
-class _Reverse(torch.autograd.Function):
-    """The identity whose gradient is turned round (Ganin and Lempitsky 2015, section 3)."""
+class Opposed(torch.autograd.Function):
+    """One tensor for two readers: what serves the first is learned, what serves the second undone.
+
+    Backward, the second's gradient is turned round (Ganin and Lempitsky 2015, section 3) and
+    scaled to `strength` times the norm of the first's: an adversary that guesses badly, or one with
+    more questions, weighs no more than another.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:  # noqa: ANN401 - torch's own
+    def forward(ctx: Any, x: Tensor, strength: float) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - torch's own
+        """(...) -> the same, twice."""
         ctx.strength = strength
-        return x.view_as(x)
+        return x.clone(), x.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - torch's own
-        return -ctx.strength * grad, None
+    def backward(ctx: Any, serves: Tensor, betrays: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - torch's own
+        """The gradient of both -> that of x."""
+        scale = ctx.strength * serves.norm() / betrays.norm().clamp(min=1e-12)
+        return serves - scale * betrays, None
 
 
 class Adversary(nn.Module):
-    """Guesses who and what somebody is from a window of vectors, and is worked against.
+    """Guesses who and what somebody is from a window of vectors, as well as it can.
 
-    It learns to guess as well as it can; what made the vectors learns, by the reversed gradient, to
-    let it guess as badly as possible. `tasks` says how many answers each question has.
+    `tasks` says how many answers each question has.
     """
 
     def __init__(self, tasks: Mapping[str, int], released: int = RELEASED_DIM) -> None:
@@ -110,9 +121,9 @@ class Adversary(nn.Module):
         self.mix = nn.Linear(2 * width, width)
         self.heads = nn.ModuleDict({name: nn.Linear(width, n) for name, n in tasks.items()})
 
-    def forward(self, vectors: Tensor, strength: float) -> dict[str, Tensor]:
-        """vectors (B, T, K), `strength` of the reversed gradient -> logits (B, answers) by task."""
-        x = self.body(_Reverse.apply(vectors, strength).transpose(1, 2))
+    def forward(self, vectors: Tensor) -> dict[str, Tensor]:
+        """vectors (B, T, K) -> logits (B, answers) by task."""
+        x = self.body(vectors.transpose(1, 2))
         pooled = torch.cat([x.mean(-1), x.amax(-1)], dim=-1)
         found = torch.relu(self.mix(pooled))
         return {name: head(found) for name, head in self.heads.items()}

@@ -24,6 +24,7 @@ KIND_WEIGHT = {"present": 0.3, "fall": 1.0, "down": 1.0, "fight": 1.0}
 POSTURES_WEIGHT, COUNT_WEIGHT, ONSET_WEIGHT = 0.3, 0.1, 0.2
 MEMBER_WEIGHT = {"s": 0.5, "m": 0.7, "l": 1.0}
 ALIGNMENT_WEIGHT = 0.1
+OVERSHOOT_WEIGHT = 0.01
 ADVERSARY_WEIGHT = {"person": 1.0, "sex": 0.5, "build": 0.5, "clothing": 0.5}
 
 
@@ -102,6 +103,15 @@ def adversary_loss(logits: Mapping[str, Tensor], answers: Mapping[str, Tensor]) 
             loss = nn.functional.cross_entropy(guess[known], answers[task][known])
             total = total + ADVERSARY_WEIGHT[task] * loss
     return total
+
+
+def overshoot(projected: Tensor) -> Tensor:
+    """(..., K) -> how far beyond the ball vectors are before they are clipped.
+
+    Only the direction survives out there, and the further out, the slower it learns.
+    """
+    beyond = torch.relu(projected.norm(dim=-1) - 1)
+    return OVERSHOOT_WEIGHT * beyond.square().mean()
 
 
 def _mean(loss: Tensor, weight: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ RISING_S = 1.0  # after the end of lying
 FALL, FIGHT, EMPTY = ("fall",), ("fight",), ("empty",)
 HIDDEN = ("hidden",)  # of a rendered clip: what happens cannot be seen
 # What looks most like a fall or like lying on the floor, and how much more it weighs in the loss.
-HARD = ("sit", "bend", "squat", "getup", "crawl", "exercise")
+HARD = ("sit", "bend", "squat", "getup", "crawl", "exercise", "lie")
 HARD_WEIGHT = 2.5
 SILENT_SETS = frozenset({"surv_fight", "intel"})  # their labels do not say who is present
 LONE_SETS = frozenset({"gmdcsa24"})  # one person, always: one posture means none of the others

@@ -15,8 +15,8 @@ from calibration.train.batches import Draw, Group, PixelBatch, pixel_batch
 from calibration.train.family import Family, rows
 from calibration.train.judge import Judge
 from calibration.train.loop import Plan, Run
-from calibration.train.networks import Adversary, Encoder, Release, noisy
-from calibration.train.objective import adversary_loss, task_loss
+from calibration.train.networks import Adversary, Encoder, Opposed, Release, clipped, noisy
+from calibration.train.objective import adversary_loss, overshoot, task_loss
 from calibration.train.packed import Packed
 from calibration.train.people import People
 
@@ -68,16 +68,15 @@ def train_trunk(
 
     def step(rng: np.random.Generator, strength: float) -> Tensor:
         batch = pixel_batch(packed, draw, rng, WINDOWS, LENGTH)
-        clean = model.release.clean(embedded(model.encoder, batch))
+        projected = model.release.projection(embedded(model.encoder, batch))
+        clean, betrayed = Opposed.apply(clipped(projected), settings.against * strength)
         ratio = model.noise_ratio
         window = rows(noisy(clean, ratio * strength), ratio, batch.weight)[:, None]
         modality = torch.zeros(window.shape[:2], dtype=torch.long)
         _, heads = model.family(window, modality, FIRST)[FIRST]
-        loss = task_loss(heads, batch.truth)
-        answers = people.answers(batch.persons)
-        heard = noisy(clean, ADVERSARY_NOISE * ratio) * batch.weight[..., None]
-        guesses = adversary(heard, settings.against * strength)
-        return loss + adversary_loss(guesses, answers)
+        heard = noisy(betrayed, ADVERSARY_NOISE * ratio) * batch.weight[..., None]
+        guesses = adversary_loss(adversary(heard), people.answers(batch.persons))
+        return task_loss(heads, batch.truth) + overshoot(projected) + guesses
 
     plan = Plan("trunk", settings.steps, settings.rate, settings.seed)
     run = Run(plan, (*model.parts(), adversary), state_file)
