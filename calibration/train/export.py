@@ -6,8 +6,12 @@ Letters: B windows, N sensors, T time steps, K released size, C channels.
 In training every member tells every step. A bridge asks for the last one only, and a dilated
 convolution of stride 1 then computes mostly what nobody reads: to tell the last step, the largest
 member looks at eleven steps of the one before, sixteen apart. `needed` works out which steps
-each block must know, and each is computed there and nowhere else; the results are the same. What
-one network hands to the next is `hidden` at those steps, oldest first.
+each block must know, and each is computed there and nowhere else; the results are the same.
+
+For its own exit the smallest member looks at the last 35 steps; for a larger one it is wanted at
+all of a window's, which costs many times as much and is thrown away whenever a window leaves
+early. So the smallest network hands on what it was given, and the next begins with that; from
+there on the features at the needed steps, oldest first, are handed on.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -95,18 +100,11 @@ class _Thinned(nn.Module):
 
 
 class _Exit(nn.Module):
-    """One member: (B, C, before) -> (B, C, after), then OUTPUTS of the last step."""
+    """Blocks up to a member's last: (B, C, before) -> (B, C, after), then what the member says."""
 
-    def __init__(
-        self, member: Member, dilations: Sequence[int], steps: Sequence[Steps], unusual: Unusual
-    ) -> None:
+    def __init__(self, blocks: Sequence[_Thinned], member: Member, unusual: Unusual) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
-            *(
-                _Thinned(block, dilation, *steps[k : k + 2])
-                for k, (block, dilation) in enumerate(zip(member.blocks, dilations, strict=True))
-            )
-        )
+        self.blocks = nn.Sequential(*blocks)
         self.member, self.unusual = member, unusual
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
@@ -124,29 +122,63 @@ class _Exit(nn.Module):
 
 
 class _Entered(nn.Module):
-    """The first exit, from vectors on: (B, N, T, K+1), (B, N)."""
+    """An exit from vectors on: (B, N, T, K+1), (B, N)."""
 
-    def __init__(self, entrance: Entrance, first: _Exit, steps: Steps) -> None:
+    def __init__(self, entrance: Entrance, exit_: _Exit, steps: Steps) -> None:
         super().__init__()
-        self.entrance, self.first, self.steps = entrance, first, steps
+        self.entrance, self.exit, self.steps = entrance, exit_, steps
 
     def forward(self, window: Tensor, modality: Tensor) -> tuple[Tensor, ...]:
         reach = self.steps.reach
         recent = window[:, :, -(reach + NEAR - 1) :]  # all of it if it is shorter
         entered = self.entrance(recent, modality)
-        found: tuple[Tensor, ...] = self.first(entered[..., -reach :: self.steps.stride])
+        found: tuple[Tensor, ...] = self.exit(entered[..., -reach :: self.steps.stride])
+        return found
+
+
+class _First(nn.Module):
+    """The smallest exit; hands on a window with its modality as one more column, (B, N, T, K+2)."""
+
+    def __init__(self, entered: _Entered) -> None:
+        super().__init__()
+        self.entered = entered
+
+    def forward(self, window: Tensor, modality: Tensor) -> tuple[Tensor, ...]:
+        of_each = modality[..., None, None].to(window.dtype).expand_as(window[..., :1])
+        return torch.cat([window, of_each], dim=-1), *self.entered(window, modality)[1:]
+
+
+class _Second(nn.Module):
+    """The next larger one: begins with what `_First` hands on."""
+
+    def __init__(self, entered: _Entered) -> None:
+        super().__init__()
+        self.entered = entered
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = self.entered(hidden[..., :-1], hidden[..., 0, -1].long())
         return found
 
 
 class _Last(nn.Module):
-    """The largest member hands nothing on."""
+    """The largest one hands nothing on."""
 
-    def __init__(self, part: nn.Module) -> None:
+    def __init__(self, exit_: _Exit) -> None:
         super().__init__()
-        self.part = part
+        self.exit = exit_
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.part(*given)[1:])
+    def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.exit(hidden)[1:])
+
+
+def _thinned(family: Family, names: Sequence[str], steps: Sequence[Steps]) -> list[_Thinned]:
+    """The blocks of some members in a row; `steps` before each of them and after the last."""
+    blocks = [block for name in names for block in family.members[name].blocks]
+    dilations = [dilation for name in names for dilation in MEMBERS[name]]
+    return [
+        _Thinned(block, dilation, before, after)
+        for block, dilation, (before, after) in zip(blocks, dilations, pairwise(steps), strict=True)
+    ]
 
 
 def exits(family: Family, unusual: Mapping[str, Unusual], window: int) -> dict[str, nn.Module]:
@@ -154,15 +186,22 @@ def exits(family: Family, unusual: Mapping[str, Unusual], window: int) -> dict[s
 
     All but the last return (handed on, *OUTPUTS), the last OUTPUTS; `window` is T.
     """
-    steps = needed([dilation for member in MEMBERS.values() for dilation in member], window)
-    found: dict[str, nn.Module] = {}
-    at = 0
-    for name, dilations in MEMBERS.items():
-        known = steps[at : at + len(dilations) + 1]
-        part: nn.Module = _Exit(family.members[name], dilations, known, unusual[name])
-        found[name] = part if at else _Entered(family.entrance, part, known[0])
-        at += len(dilations)
-    return {**found, name: _Last(found[name])}
+    small, middle, large = MEMBERS
+    alone = needed(MEMBERS[small], window)
+    chain = needed([dilation for member in MEMBERS.values() for dilation in member], window)
+    second = len(MEMBERS[small]) + len(MEMBERS[middle])
+
+    def exit_of(name: str, blocks: Sequence[_Thinned]) -> _Exit:
+        return _Exit(blocks, family.members[name], unusual[name])
+
+    first = exit_of(small, _thinned(family, [small], alone))
+    larger = exit_of(middle, _thinned(family, [small, middle], chain[: second + 1]))
+    largest = exit_of(large, _thinned(family, [large], chain[second:]))
+    return {
+        small: _First(_Entered(family.entrance, first, alone[0])),
+        middle: _Second(_Entered(family.entrance, larger, chain[0])),
+        large: _Last(largest),
+    }
 
 
 def write_family(
@@ -181,13 +220,20 @@ def write_family(
     for name, part in exits(family, unusual, window).items():
         path = folder / f"recogniser-{name}.onnx"
         outputs = OUTPUTS if isinstance(part, _Last) else (handed, *OUTPUTS)
-        axes = {one: {0: "B"} for one in (*inputs, *outputs)}
-        axes |= {one: {0: "B", 1: "N"} for one in inputs if one != HIDDEN}
-        write_onnx(part, given, inputs, outputs, path, axes)
         with torch.no_grad():
-            given, inputs, handed = part(*given)[:1], (HIDDEN,), DEEPER
+            found = part(*given)
+        tensors = [*zip(inputs, given, strict=True), *zip(outputs, found, strict=True)]
+        free = {one: _free_axes(tensor) for one, tensor in tensors}
+        write_onnx(part, given, inputs, outputs, path, free)
+        given, inputs, handed = found[:1], (HIDDEN,), DEEPER
         paths.append(path)
     return paths
+
+
+def _free_axes(tensor: Tensor) -> dict[int, str]:
+    """B, and N of what there is for each sensor: rows in four dimensions, and the modality."""
+    of_sensors = tensor.dim() == 4 or not tensor.is_floating_point()
+    return {0: "B", 1: "N"} if of_sensors else {0: "B"}
 
 
 def write_onnx(

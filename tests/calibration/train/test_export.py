@@ -155,6 +155,14 @@ def test_outputs_have_names_and_shapes_of_their_own(chain: Chain) -> None:
             assert key in handed or shape[1].get_length() == widths.get(key, 1)
 
 
+def test_the_smallest_exit_costs_a_small_part_of_the_next() -> None:
+    """In steps that its convolutions tell; in training all of them tell every step."""
+    alone = needed(MEMBERS["s"], WINDOW)
+    chain = needed([d for member in MEMBERS.values() for d in member], WINDOW)
+    assert alone[0].reach + 4 == 35
+    assert sum(one.count for one in alone) < sum(one.count for one in chain[:8]) / 8
+
+
 def test_only_what_is_needed_is_computed() -> None:
     assert needed((32, 16, 32), 256) == [Steps(16, 11), Steps(16, 7), Steps(32, 3), Steps(0, 1)]
     assert needed((1, 2), 256) == [Steps(1, 7), Steps(2, 3), Steps(0, 1)]
