@@ -31,6 +31,7 @@ CAMERAS = np.array([0.55, 0.3, 0.15])  # share of windows with one, two, three, 
 GOES_ON = 0.6  # of windows that are not full yet: another moment goes before
 COARSE_SHARE, COARSE = 0.1, 1 / 9  # windows at the second noise level, and its weight
 LOSSY_SHARE, OUTAGE_SHARE, LATE_SHARE = 0.2, 0.12, 0.2
+EVERY = 3  # frames of which one is looked at in stage one
 MOST_OF = 0.5  # of a window's steps must show one person alone to ask who it is
 
 Generator = np.random.Generator
@@ -123,7 +124,7 @@ def person_of(targets: Targets, first: int, steps: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PixelBatch:
-    """planes (B, T, 3, 64, 80) uint8, weight (B, T) 1 where there is a step, whose window (B,)."""
+    """planes (B, T / EVERY, 3, 64, 80) uint8, weight (B, T) 1 where there is a step, whose (B,)."""
 
     planes: Tensor
     weight: Tensor
@@ -134,15 +135,22 @@ class PixelBatch:
 def pixel_batch(
     packed: Packed, draw: Draw, rng: Generator, windows: int, length: int
 ) -> PixelBatch:
-    """Windows of augmented planes; a clip that is shorter than `length` begins later."""
-    planes = np.zeros((windows, length, *packed.planes.shape[1:]), np.uint8)
+    """Windows of augmented planes; a clip that is shorter than `length` begins later.
+
+    Neighbouring frames are nearly the same picture, so one of EVERY stands for all of them: as many
+    frames show so many more windows. `length` is a multiple of EVERY.
+    """
+    planes = np.zeros((windows, length // EVERY, *packed.planes.shape[1:]), np.uint8)
     weight = np.zeros((windows, length), np.float32)
     places, persons = [], []
     for b in range(windows):
         clip, start, steps = draw.window(rng, length)
         first = packed.clips[clip].start + start
-        planes[b, length - steps :] = augment(packed.planes[first : first + steps], rng)
-        weight[b, length - steps :] = 1
+        seen = first + np.arange(steps - length + EVERY // 2, steps, EVERY)
+        seen = seen[seen >= first]
+        if len(seen):
+            planes[b, -len(seen) :] = augment(packed.planes[seen], rng)
+            weight[b, -min(steps, EVERY * len(seen)) :] = 1
         places.append((first, steps))
         persons.append(person_of(packed.targets, first, steps))
     truth = truth_of(packed.targets, places, length)

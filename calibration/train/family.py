@@ -27,6 +27,7 @@ WINDOW = 256  # time steps, 25.6 s
 SENSORS_MAX = 4
 MODALITIES = ("camera", "sound", "radar", "other")
 WIDTH = 64
+ANSWERS = len(KINDS) + len(POSTURES) + COUNTS + 1  # outputs of all heads
 NEAR = 5  # steps that a sensor is followed for by itself
 MEMBERS = {"s": (1, 2, 4, 8), "m": (16, 4, 8), "l": (32, 16, 32)}  # dilations of its blocks
 
@@ -43,6 +44,13 @@ class Heads:
     postures: Tensor
     count: Tensor
     onset: Tensor
+
+
+def split(answers: Tensor) -> Heads:
+    """(B, T, ANSWERS) -> by head."""
+    parts = answers.split((len(KINDS), len(POSTURES), COUNTS, 1), dim=-1)
+    behaviours, postures, count, onset = parts
+    return Heads(behaviours, postures, count, onset.squeeze(-1))
 
 
 class Block(nn.Module):
@@ -101,7 +109,7 @@ class Member(nn.Module):
         super().__init__()
         self.blocks = nn.Sequential(*(Block(channels, d) for d in dilations))
         self.norm = nn.LayerNorm(channels)
-        self.leave = nn.Linear(channels, len(KINDS) + len(POSTURES) + COUNTS + 1)
+        self.leave = nn.Linear(channels, ANSWERS)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C, T)."""
@@ -115,10 +123,7 @@ class Member(nn.Module):
 
     def heads(self, features: Tensor) -> Heads:
         """(B, T, C) -> everything it says."""
-        out = self.leave(torch.relu(features))
-        parts = out.split((len(KINDS), len(POSTURES), COUNTS, 1), dim=-1)
-        behaviours, postures, count, onset = parts
-        return Heads(behaviours, postures, count, onset.squeeze(-1))
+        return split(self.leave(torch.relu(features)))
 
 
 class Family(nn.Module):

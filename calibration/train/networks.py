@@ -19,7 +19,7 @@ PLANES = 3
 EMBEDDING_DIM = 64
 RELEASED_DIM = 12
 CHANNELS = (32, 64, 96)
-ADVERSARY_WIDTH = 96
+ADVERSARY_WIDTH, COACH_WIDTH = 96, 64
 
 
 def _conv(inputs: int, outputs: int, stride: int, kernel: int = 3) -> nn.Sequential:
@@ -80,6 +80,23 @@ def clipped(projected: Tensor) -> Tensor:
 def noisy(clean: Tensor, noise_ratio: float) -> Tensor:
     """What is released of a clean vector: (..., K) -> (..., K)."""
     return clean + noise_ratio * torch.randn_like(clean)
+
+
+class Coach(nn.Module):
+    """Answers from single embeddings without noise: (B, T, D) -> (B, T, answers). Not shipped.
+
+    Through the noise a single frame hardly says what was right about it; the coach tells sooner.
+    """
+
+    def __init__(self, answers: int, dim: int = EMBEDDING_DIM) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(dim, COACH_WIDTH), nn.ReLU())
+        self.leave = nn.Linear(COACH_WIDTH, answers)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, answers), as logits."""
+        found: Tensor = self.leave(self.layers(embedding))
+        return found
 
 
 class Opposed(torch.autograd.Function):

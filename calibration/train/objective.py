@@ -10,7 +10,7 @@ takes away what tells who somebody is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ KIND_WEIGHT = {"present": 0.3, "fall": 1.0, "down": 1.0, "fight": 1.0}
 POSTURES_WEIGHT, COUNT_WEIGHT, ONSET_WEIGHT = 0.3, 0.1, 0.2
 MEMBER_WEIGHT = {"s": 0.5, "m": 0.7, "l": 1.0}
 ALIGNMENT_WEIGHT = 0.1
+COACH_WEIGHT = 0.5
 OVERSHOOT_WEIGHT = 0.01
 ADVERSARY_WEIGHT = {"person": 1.0, "sex": 0.5, "build": 0.5, "clothing": 0.5}
 
@@ -39,6 +40,10 @@ class Truth:
     count: Tensor
     count_known: Tensor
     onset: Tensor  # NaN where nothing began lately
+
+    def every(self, steps: int) -> Truth:
+        """Of the middle one of each `steps` steps."""
+        return Truth(*(getattr(self, f.name)[:, steps // 2 :: steps] for f in fields(self)))
 
 
 def task_loss(heads: Heads, truth: Truth) -> Tensor:

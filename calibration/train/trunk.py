@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from calibration.train.batches import Draw, Group, PixelBatch, pixel_batch
-from calibration.train.family import Family, rows
+from calibration.train.batches import EVERY, Draw, Group, PixelBatch, pixel_batch
+from calibration.train.family import ANSWERS, Family, rows, split
 from calibration.train.judge import Judge
 from calibration.train.loop import Plan, Run
-from calibration.train.networks import Adversary, Encoder, Opposed, Release, clipped, noisy
-from calibration.train.objective import adversary_loss, overshoot, task_loss
+from calibration.train.networks import Adversary, Coach, Encoder, Opposed, Release, clipped, noisy
+from calibration.train.objective import COACH_WEIGHT, adversary_loss, overshoot, task_loss
 from calibration.train.packed import Packed
 from calibration.train.people import People
 
-WINDOWS, LENGTH = 15, 32  # of a step: 480 frames
+WINDOWS, LENGTH = 48, 30  # of a step: 480 frames
 FIRST = "s"  # the member that sees no more than such a window
 # The adversary reads vectors whose noise is so much weaker: as if a visit's worth were averaged.
 ADVERSARY_NOISE = 0.25
@@ -64,11 +64,14 @@ def train_trunk(
     state_file: Path | None = None,
 ) -> list[tuple[int, float]]:
     """In place -> what the judge said on the way, (step, score)."""
-    draw, adversary = Draw(packed, groups), Adversary(people.tasks)
+    draw = Draw(packed, groups)
+    adversary, coach = Adversary(people.tasks), Coach(ANSWERS)
 
     def step(rng: np.random.Generator, strength: float) -> Tensor:
         batch = pixel_batch(packed, draw, rng, WINDOWS, LENGTH)
-        projected = model.release.projection(embedded(model.encoder, batch))
+        embedding = embedded(model.encoder, batch)
+        coached = task_loss(split(coach(embedding)), batch.truth.every(EVERY))
+        projected = model.release.projection(embedding.repeat_interleave(EVERY, dim=1))
         clean, betrayed = Opposed.apply(clipped(projected), settings.against * strength)
         ratio = model.noise_ratio
         window = rows(noisy(clean, ratio * strength), ratio, batch.weight)[:, None]
@@ -76,18 +79,19 @@ def train_trunk(
         _, heads = model.family(window, modality, FIRST)[FIRST]
         heard = noisy(betrayed, ADVERSARY_NOISE * ratio) * batch.weight[..., None]
         guesses = adversary_loss(adversary(heard), people.answers(batch.persons))
-        return task_loss(heads, batch.truth) + overshoot(projected) + guesses
+        task = task_loss(heads, batch.truth) + COACH_WEIGHT * coached
+        return task + overshoot(projected) + guesses
 
     plan = Plan("trunk", settings.steps, settings.rate, settings.seed)
-    run = Run(plan, (*model.parts(), adversary), state_file)
+    run = Run(plan, (*model.parts(), adversary, coach), state_file)
     run.go(step, None if judge is None else lambda: judge.of_pixels(model, FIRST))
     return run.history
 
 
 def embedded(encoder: Encoder, batch: PixelBatch) -> Tensor:
-    """-> (B, T, D)."""
+    """-> (B, T / EVERY, D)."""
     planes = batch.planes.flatten(0, 1).float().contiguous(memory_format=torch.channels_last)
-    found: Tensor = encoder(planes).unflatten(0, batch.weight.shape)
+    found: Tensor = encoder(planes).unflatten(0, batch.planes.shape[:2])
     return found
 
 
