@@ -158,6 +158,11 @@ def load_planes(path: Path) -> npt.NDArray[np.uint8]:
     return planes
 
 
+def load_joints(path: Path) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint16]]:
+    """Joints (N, P, 16, 3) and pixels (N, P) as in a Recording; raises RoomsError if it is none."""
+    return _member(path, "joints"), _member(path, "pixels")
+
+
 def load_notes(path: Path) -> dict[str, Any]:
     """What a clip's file says of itself; raises RoomsError."""
     try:
