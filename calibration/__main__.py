@@ -29,7 +29,12 @@ COMMANDS = {
     "privacy": "turn leaked-bit caps into noise levels and back",
     "fisher": "floors of reconstruction from the trained network (needs the train extra)",
     "audit": "attack the shipped release, and say what it leaks at least",
+    "identity": "try to recognise people from released vectors (needs the train extra)",
     "demo": "run broker, bridge and edge on a bundled clip and show the results as they come",
+}
+MODULES = {  # of commands that have a package of their own
+    "train": "calibration.train.command",
+    "identity": "calibration.train.stranger",
 }
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
@@ -65,7 +70,7 @@ def _dispatch(words: list[str]) -> int:
 def _complete(command: argparse.ArgumentParser, name: str, words: list[str]) -> None:
     """Add the command's own options, which its module knows."""
     try:
-        module = importlib.import_module(f"calibration.{name}")
+        module = importlib.import_module(MODULES.get(name, f"calibration.{name}"))
     except ModuleNotFoundError as error:
         if not {"-h", "--help"} & set(words):
             raise

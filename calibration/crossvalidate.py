@@ -33,10 +33,10 @@ from calibration.learning import Model, train_head
 from calibration.quantise import ship
 from calibration.replay import Station
 from calibration.report import Outcome, Report, build_report
-from calibration.train import (
+from calibration.training import (
     add_arguments as add_training_arguments,
 )
-from calibration.train import (
+from calibration.training import (
     fit_trunk,
     grouped,
     load_clips,

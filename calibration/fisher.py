@@ -24,7 +24,7 @@ from calibration.data import DataError
 from calibration.footage import load_footage
 from calibration.learning import Model
 from calibration.reconstruction import Jacobian, dfil, van_trees_floor
-from calibration.train import load_clips, load_model, noise_ratio
+from calibration.training import load_clips, load_model, noise_ratio
 
 RELEASES = (1, 10, 60, 600)  # one, and those of 1 s, 6 s and a minute at 10 a second
 PERCENTILES = (1.0, 50.0, 99.0)

@@ -46,7 +46,7 @@ from calibration.networks import (
     LastStep,
 )
 from calibration.rooms.track import RATE_HZ
-from calibration.train import CLIP_NORM, WINDOW_S, load_model
+from calibration.training import CLIP_NORM, WINDOW_S, load_model
 from calibration.tune import WARM_UP_VECTORS
 from edge.encoders import open_encoder
 from kernels.desensitise import CANVAS_H, CANVAS_W

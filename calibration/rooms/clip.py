@@ -31,7 +31,6 @@ from calibration.rooms.store import Recording
 from calibration.rooms.track import RATE_HZ, Moment, Posture, excerpt
 from calibration.rooms.view import HEIGHT, WIDTH, Camera, project
 from kernels.desensitise import CANVAS_H, CANVAS_W, PLANES, Desensitiser
-from kernels.frame import FrameFormat, area_resize
 
 Generator = np.random.Generator
 F4 = npt.NDArray[np.float32]
@@ -39,9 +38,10 @@ F4 = npt.NDArray[np.float32]
 ATTEMPTS = 8
 CAMERAS = np.array([0.5, 0.35, 0.15])  # share of moments with one, two, three
 INFRARED = 0.2
+KNOWN = 0.65  # of moments: the camera has seen the empty room before they begin
+BEFORE = 20  # frames of it
 NEAR_PEOPLE = 2  # up to so many are drawn with their fine mesh
 SAMPLES = 24  # steps at which cameras are chosen
-FORMAT = FrameFormat("GRAY8", WIDTH, HEIGHT)
 OUTSIDE = 1000.0  # pixels: a joint that is further from the picture is said to be there
 
 
@@ -109,6 +109,8 @@ def _attempt(
     gains = night if infrared else moment.gains
     shots = [Shot(stage, view) for view in views]
     sensors = [Sensor(stream(f"sensor{k + 1}"), infrared=infrared) for k in range(len(views))]
+    known = bool(stream("sensor0").random() > 1 - KNOWN)
+    before = _empty(stage, moment, shots, sensors, gains) if known else [None] * len(views)
     frames, pixels = _film(stage, moment, shots, sensors, gains)
     canvases = [_canvas(frame) for frame in frames]
     return tuple(
@@ -118,14 +120,14 @@ def _attempt(
             split=wanted.split,
             seed=seed,
             canvas=canvases[k],
-            planes=_planes(canvases[k]),
+            planes=_planes(canvases[k], before[k]),
             joints=_joints(moment, view),
             posture=np.stack([track.posture for track in moment.tracks], axis=1),
             pixels=pixels[k],
             people=tuple(track.body.id for track in moment.tracks),
             room=moment.room.id,
             rows=labels.rows(moment, pixels[k]),
-            view=_notes(view, wanted, attempt, infrared=infrared),
+            view=_notes(view, wanted, attempt, infrared=infrared) | {"known": known},
             frames=frames[k] if keep_frames else None,
         )
         for k, view in enumerate(views)
@@ -236,6 +238,19 @@ def _light(moment: Moment, views: tuple[Camera, ...], rng: Generator, *, infrare
     )
 
 
+def _empty(
+    stage: Stage, moment: Moment, shots: list[Shot], sensors: list[Sensor], gains: F4
+) -> list[npt.NDArray[np.uint8]]:
+    """The room without anybody, as it is lit at first: (BEFORE, 64, 80) per camera."""
+    stage.pose([*[None] * len(moment.tracks), *_things(moment, 0)])
+    light = np.ascontiguousarray(gains[0], np.float32)
+    frames = [np.empty((BEFORE, HEIGHT, WIDTH), np.uint8) for _ in shots]
+    for step in range(BEFORE):
+        for k, (shot, sensor) in enumerate(zip(shots, sensors, strict=True)):
+            frames[k][step] = sensor.grey(shot.draw(light)[0])
+    return [_canvas(seen) for seen in frames]
+
+
 def _film(
     stage: Stage, moment: Moment, shots: list[Shot], sensors: list[Sensor], gains: F4
 ) -> tuple[list[npt.NDArray[np.uint8]], list[npt.NDArray[np.uint16]]]:
@@ -262,14 +277,23 @@ def _film(
 
 
 def _canvas(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """frames (N, 128, 160) -> what the daemon would keep of them, (N, 64, 80)."""
-    return np.stack([area_resize(frame.reshape(-1), FORMAT) for frame in frames])
+    """frames (N, 128, 160) -> what the daemon would keep of them, (N, 64, 80).
+
+    At this size `kernels.frame.area_resize` is the mean of four, rounded.
+    """
+    wide = frames.astype(np.uint16)
+    rows = wide[:, 0::2] + wide[:, 1::2]
+    return ((rows[:, :, 0::2] + rows[:, :, 1::2] + 2) >> 2).astype(np.uint8)
 
 
-def _planes(canvas: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """What the daemon would make of these, (N, 3, 64, 80)."""
+def _planes(
+    canvas: npt.NDArray[np.uint8], before: npt.NDArray[np.uint8] | None
+) -> npt.NDArray[np.uint8]:
+    """What the daemon would make of `canvas`, (N, 3, 64, 80), after what it saw `before`."""
     desensitiser = Desensitiser(RATE_HZ)
     planes = np.empty((len(canvas), PLANES, CANVAS_H, CANVAS_W), np.uint8)
+    for grey in () if before is None else before:
+        desensitiser.planes(grey, planes[0])
     for grey, out in zip(canvas, planes, strict=True):
         desensitiser.planes(grey, out)
     return planes

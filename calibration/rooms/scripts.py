@@ -21,7 +21,7 @@ from calibration.rooms.track import RATE_HZ, Posture
 
 Generator = np.random.Generator
 
-KEPT_WHOLE = 0.08  # of moments
+KEPT_WHOLE = 0.05  # of moments
 
 # name: (weight, people at most, what happens)
 SCRIPTS: dict[str, tuple[float, int, Callable[[Cast], Played]]] = {
@@ -87,13 +87,13 @@ def window(played: Played, rng: Generator) -> tuple[int, int]:
     empty = all(actor.track().posture[0] == Posture.ABSENT for actor in played.actors)
     if played.events:
         first = min(event.onset for event in played.events)
-        start = 0 if empty and first < 17 * RATE_HZ else first - _draw_steps(rng, 1.0, 5.0)
+        start = 0 if empty and first < 17 * RATE_HZ else first - _draw_steps(rng, 1.0, 4.0)
         last = max(event.impact or event.end for event in played.events)
-        stop = steps if rng.random() < KEPT_WHOLE else last + _draw_steps(rng, 3.0, 11.0)
+        stop = steps if rng.random() < KEPT_WHOLE else last + _draw_steps(rng, 3.0, 9.0)
         return max(0, start), min(steps, stop)
     if played.whole or rng.random() < KEPT_WHOLE or steps <= SHORTEST_S * RATE_HZ:
         return 0, steps
-    lasts = max(round(SHORTEST_S * RATE_HZ), min(steps, round(length(rng, 7.5) * RATE_HZ)))
+    lasts = max(round(SHORTEST_S * RATE_HZ), min(steps, round(length(rng, 6.0) * RATE_HZ)))
     start = 0 if empty else int(rng.integers(0, steps - lasts + 1))
     return start, start + lasts
 

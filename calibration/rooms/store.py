@@ -23,6 +23,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,12 +127,40 @@ def packed(recording: Recording) -> bytes:
     return out.getvalue()
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What training reads of a clip's file: the arrays of a Recording, and who its people are."""
+
+    canvas: npt.NDArray[np.uint8]
+    planes: npt.NDArray[np.uint8]
+    posture: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint16]
+    people: tuple[int, ...]
+
+
+def load_stored(path: Path) -> Stored:
+    """A clip's file; raises RoomsError if it is none, or its arrays do not belong together."""
+    notes = load_notes(path)
+    planes, canvas = load_planes(path), _member(path, "canvas")
+    posture, pixels = _member(path, "posture"), _member(path, "pixels")
+    people = tuple(int(person) for person in notes["people"])
+    persons = len(planes), len(people)
+    if canvas.shape != (len(planes), 64, 80) or not posture.shape == pixels.shape == persons:
+        raise RoomsError(f"{path}: its arrays are not of one clip; delete it and render again")
+    return Stored(canvas, planes, posture, pixels, people)
+
+
 def load_planes(path: Path) -> npt.NDArray[np.uint8]:
     """Planes (N, 3, 64, 80) of a clip's file; raises RoomsError if it is none."""
     planes = _member(path, "planes")
     if planes.dtype != np.uint8 or planes.ndim != 4 or planes.shape[1:] != (3, 64, 80):
         raise RoomsError(f"{path}: planes of {planes.dtype} {planes.shape} are not a clip's")
     return planes
+
+
+def load_joints(path: Path) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint16]]:
+    """Joints (N, P, 16, 3) and pixels (N, P) as in a Recording; raises RoomsError if it is none."""
+    return _member(path, "joints"), _member(path, "pixels")
 
 
 def load_notes(path: Path) -> dict[str, Any]:
@@ -149,7 +178,7 @@ def _member(path: Path, name: str) -> npt.NDArray[Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return np.asarray(archive[name])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RoomsError(
             f"{path}: not a whole clip ({error}); delete it and render again"
         ) from error

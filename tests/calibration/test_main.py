@@ -10,7 +10,7 @@ import pytest
 from calibration.__main__ import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TRAINED = ["train", "quantise", "crossvalidate", "fisher"]
+TRAINED = ["train", "quantise", "crossvalidate", "fisher", "identity"]
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None
