@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calibration.data import DataError
-from calibration.footage import load_footage
-from calibration.learning import Model
 from calibration.reconstruction import Jacobian, dfil, van_trees_floor
-from calibration.training import load_clips, load_model, noise_ratio
+from calibration.train.command import load_clips, load_model
+from calibration.train.sources import load
+from calibration.train.trunk import Model
 
 RELEASES = (1, 10, 60, 600)  # one, and those of 1 s, 6 s and a minute at 10 a second
 PERCENTILES = (1.0, 50.0, 99.0)
@@ -92,20 +92,31 @@ def _percentiles(values: list[float]) -> tuple[float, ...]:
 
 
 def choose(folders: Sequence[Path], count: int) -> list[NDArray[np.float64]]:
-    """So many frames, spread over all clips, in units of full scale; DataError if there is none."""
-    planes = [item.planes for item in load_footage(load_clips(folders)) if len(item.planes)]
-    if not planes:
+    """So many frames, in units of full scale, of as many clips as there are, evenly spread.
+
+    Fewer, if the clips have not so many; DataError if there is no clip, or one cannot be read.
+    """
+    clips = load_clips(folders)
+    if not clips:
         raise DataError("no clip has a frame")
-    everything = np.concatenate(planes)
-    chosen = np.linspace(0, len(everything) - 1, min(count, len(everything))).astype(int)
-    return [frame.ravel() / FULL_SCALE for frame in everything[chosen]]
+    chosen = [clips[k] for k in _spread(len(clips), count)]
+    each = -(-count // len(chosen))
+    frames = []
+    for clip in chosen:
+        planes = load(clip).planes
+        frames += [planes[k].ravel() / FULL_SCALE for k in _spread(len(planes), each)]
+    return frames[:count]
+
+
+def _spread(size: int, count: int) -> NDArray[np.intp]:
+    """At most `count` places of `size`."""
+    return np.linspace(0, size - 1, min(count, size)).astype(np.intp)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `lethe-calibrate fisher`."""
     parser.add_argument("--model", type=Path, required=True, help="weights that `train` wrote")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of clips")
-    parser.add_argument("--bits", type=float, default=16.0, help="cap per 2 s (default: 16)")
     parser.add_argument("--frames", type=int, default=200, help="default: 200")
     parser.add_argument("--draws", type=int, default=4, help="of the prior, a frame (default: 4)")
     tau = "of what the attacker does not know of a frame, full scale is 1 (default: 0.1)"
@@ -115,9 +126,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the percentiles."""
-    sigma = noise_ratio(args.bits)
-    frames = choose(args.data, args.frames)
-    found = floors(float_twin(load_model(args.model)), frames, sigma, args.deviation, args.draws)
+    model = load_model(args.model)
+    sigma, frames = model.noise_ratio, choose(args.data, args.frames)
+    found = floors(float_twin(model), frames, sigma, args.deviation, args.draws)
     if args.json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     else:

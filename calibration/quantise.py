@@ -61,7 +61,8 @@ CALIBRATION_FRAMES = 512
 PERCENTILES = (99.9, 99.99, 99.999)  # of activations inside the INT8 range; the best is kept
 MIN_COSINE = 0.9  # of the first percentile of frames, INT8 against float
 MAX_BYTES = 12_000_000  # of all models together
-ENCODER_FILE, CARD_FILE, CARD_VERSION = "encoder.onnx", "recogniser.json", 2
+ENCODER_FILE, PROFILE_FILE = "encoder.onnx", "profile.json"
+CARD_FILE, CARD_VERSION = "recogniser.json", 2
 NO_EXIT = 1.0  # a gate that only certainty passes
 
 U8 = npt.NDArray[np.uint8]
@@ -262,13 +263,13 @@ def ship(
         if drift.p1 < MIN_COSINE:
             raise QuantiseError(f"cosine p1 {drift.p1:.4f} is below {MIN_COSINE}: not shipped")
         profile = make_profile(model, part / ENCODER_FILE, name, bits)
-        profile.save(part / "profile.json")
+        profile.save(part / PROFILE_FILE)
         write_recogniser(model, life, profile, name, part)
         size = sum(path.stat().st_size for path in part.iterdir())
         if size > MAX_BYTES:
             raise QuantiseError(f"{size} bytes, and {MAX_BYTES} may be shipped: not shipped")
-        for path in part.iterdir():
-            path.replace(folder / path.name)
+        for path in sorted(part.iterdir(), key=lambda one: one.name == PROFILE_FILE):
+            path.replace(folder / path.name)  # the profile last: who has it has everything
     write_sums(folder)
     return drift
 

@@ -12,15 +12,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytestmark = pytest.mark.train
 
-from calibration.fisher import RELEASES, float_twin, floors, jacobian
-from calibration.learning import Model
+from calibration import fisher
+from calibration.data import DataError
+from calibration.fisher import RELEASES, choose, float_twin, floors, jacobian
+from calibration.train.sources import Source
+from calibration.train.trunk import Model
 
 D = 3 * 64 * 80
 
 
 def twin():
     torch.manual_seed(3)
-    return float_twin(Model())
+    return float_twin(Model(0.9))
 
 
 def test_a_linear_map_is_its_own_jacobian_and_its_floor_is_the_posterior():
@@ -57,3 +60,26 @@ def test_floors_of_the_twin_fall_with_the_number_of_releases():
     assert all((np.array(more) >= less).all() for more, less in pairwise(kept))
     assert min(kept[-1]) >= 1 - 2 * 12 / D  # two draws of twelve rows learn no more
     assert [one.dfil[1] / found[0].dfil[1] for one in found] == pytest.approx(RELEASES)
+
+
+def test_frames_are_spread_over_clips_and_over_each_of_them(tmp_path, monkeypatch):
+    rows = [f"c{k}.npz,s,p,r,walk,0,1" for k in range(10)]
+    header = "clip,set,subject,scene,label,start_s,end_s"
+    (tmp_path / "labels.csv").write_text("\n".join([header, *rows]) + "\n")
+
+    def load(clip):
+        planes = np.full((5, 3, 64, 80), int(clip.path.stem[1:]), np.uint8)
+        planes += 20 * np.arange(5, dtype=np.uint8)[:, None, None, None]
+        return Source(planes, planes[:, 0], None)
+
+    monkeypatch.setattr(fisher, "load", load)
+    few, many = ([round(frame[0] * 255) for frame in choose([tmp_path], n)] for n in (4, 20))
+    assert few == [0, 3, 6, 9]
+    assert many == [k + 20 * step for k in range(10) for step in (0, 4)]
+    assert len(choose([tmp_path], 1000)) == 50
+
+
+def test_without_clips_there_is_nothing_to_measure(tmp_path):
+    (tmp_path / "labels.csv").write_text("clip,set,subject,scene,label,start_s,end_s\n")
+    with pytest.raises(DataError, match="no clip"):
+        choose([tmp_path], 3)
