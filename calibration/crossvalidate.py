@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lethe-calibrate crossvalidate`: figures on people and cameras that training never saw.
 
-Fold by fold: train without the held-out group, quantise, and send the held-out clips through the
-deployed path (INT8 engine, integer release with real noise, recogniser, alarms). The outcomes of
-all folds are pooled, so every clip is judged once by a model that knew neither its people nor its
-camera. The trunk is trained once per fold, at the first cap; projection and recogniser at each cap.
-A fold and cap whose models are in the output folder already is judged without training again, so a
-run that was interrupted goes on where it stopped.
+The trunk learns on rendered people once; then, fold by fold, it goes on without the held-out real
+group, projection and family learn at every leaked-bit cap, the models are quantised, and the
+held-out clips take the deployed path (INT8 engine, integer release with real noise, family,
+alarms). The outcomes of all folds are pooled, so every real clip is judged once by a model that
+knew neither its people nor its camera. The cap `none` is the least noise that a profile can have.
+Whatever is in the output folder already is not trained again, so a run that was interrupted goes on
+where it stopped.
 """
 
 from __future__ import annotations
@@ -21,90 +22,101 @@ from pathlib import Path
 import torch
 
 from calibration.data import Clip
-from calibration.evaluate import (
-    describe,
-    replay_one,
-    shipped_models,
-    table,
-)
+from calibration.evaluate import describe, replay_one, shipped_models, table
 from calibration.folds import FOLDS, split
-from calibration.footage import Footage, load_footage
-from calibration.learning import Model, train_head
-from calibration.quantise import ship
+from calibration.quantise import draw_frames, ship
 from calibration.replay import Station
 from calibration.report import Outcome, Report, build_report
-from calibration.training import (
-    add_arguments as add_training_arguments,
-)
-from calibration.training import (
-    fit_trunk,
-    grouped,
+from calibration.train import recipe as steps
+from calibration.train.batches import Embedded
+from calibration.train.command import (
+    add_common,
+    bits_of,
     load_clips,
-    load_model,
+    packed_clips,
     recipe_of,
-    save_model,
-    watch_groups,
+    trunk_of,
 )
+from calibration.train.normal import normal_life
+from calibration.train.packed import Packed
+from calibration.train.people import People
+from calibration.train.recipe import Lesson
+from calibration.train.trunk import Model
+
+Caps = Sequence[float | None]
+DEFAULT_CAPS = (None, 32.0, 16.0, 8.0, 4.0)
 
 log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `lethe-calibrate crossvalidate`: those of `train`, and these."""
-    add_training_arguments(parser)
-    parser.add_argument("--caps", type=float, nargs="+", default=[8.0, 16.0, 32.0], metavar="BITS")
-    parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)), metavar="K")
-    parser.add_argument("--repeat", type=int, default=4, help="draws of the noise per clip")
-    parser.add_argument("--json", type=Path, required=True, help="where the report is written")
+    add_common(parser)
+    add = parser.add_argument
+    add("--caps", type=bits_of, nargs="+", default=list(DEFAULT_CAPS), metavar="BITS")
+    add("--folds", type=int, nargs="+", default=list(range(FOLDS)), metavar="K")
+    add("--repeat", type=int, default=4, help="draws of the noise per clip")
+    add("--json", type=Path, required=True, help="where the report is written")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and judge every fold; write one report per cap into one JSON file."""
     torch.set_num_threads(args.threads)
-    clips = load_clips(args.data)
-    footage = {item.clip.name: item for item in load_footage(clips)}
-    outcomes: dict[float, list[Outcome]] = {cap: [] for cap in args.caps}
-    described: dict[float, list[Report]] = {cap: [] for cap in args.caps}
+    packed, people = packed_clips(args)
+    outcomes: dict[str, list[Outcome]] = {named(cap): [] for cap in args.caps}
+    described: dict[str, list[Report]] = {named(cap): [] for cap in args.caps}
     for fold in args.folds:
-        train, held = split(clips, fold)
-        log.info("fold %d: %d clips to train on, %d held out", fold, len(train), len(held))
-        for cap, judged, models in _fold(args, fold, [footage[c.name] for c in train], held):
-            outcomes[cap] += judged
-            described[cap].append(models)
+        held = [clip for clip in split(load_clips(args.data), fold)[1] if not clip.rendered]
+        log.info("fold %d: %d clips held out", fold, len(held))
+        train_fold(args, packed, people, fold)
+        for cap in args.caps:
+            judged, models = _judge(folder_of(args.out, fold, cap), held, args.repeat)
+            outcomes[named(cap)] += judged
+            described[named(cap)].append(models)
     # The folds differ in their weights only, so what the first says of the mechanism holds for all.
     reports = {
-        f"{cap:g}": build_report(outcomes[cap], args.repeat)
+        cap: build_report(found, args.repeat)
         | {"profile": described[cap][0]["profile"], "models": described[cap]}
-        for cap in args.caps
+        for cap, found in outcomes.items()
     }
     args.json.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
-    for name, report in reports.items():
-        print(f"\nat most {name} leaked bits per 2 s, folds {args.folds}\n{table(report)}")
+    for cap, report in reports.items():
+        print(f"\nat most {cap} leaked bits per 2 s, folds {args.folds}\n{table(report)}")
     return 0
 
 
-def _fold(
-    args: argparse.Namespace, fold: int, train: Sequence[Footage], held: Sequence[Clip]
-) -> list[tuple[float, list[Outcome], Report]]:
-    folders = {cap: args.out / f"fold{fold}-bits{cap:g}" for cap in args.caps}
-    missing = [cap for cap in args.caps if not (folders[cap] / "profile.json").exists()]
-    if missing:
-        _train_fold(args, fold, train, {cap: folders[cap] for cap in missing})
-    return [(cap, *_judge(folders[cap], held, args.repeat)) for cap in args.caps]
+def named(cap: float | None) -> str:
+    """A cap as text."""
+    return "none" if cap is None else f"{cap:g}"
 
 
-def _train_fold(
-    args: argparse.Namespace, fold: int, train: Sequence[Footage], folders: dict[float, Path]
+def folder_of(out: Path, fold: int, cap: float | None) -> Path:
+    """Where the models of a fold and cap are."""
+    return out / f"fold{fold}" / f"bits-{named(cap)}"
+
+
+def train_fold(args: argparse.Namespace, packed: Packed, people: People, fold: int) -> None:
+    """Train and ship every cap of a fold whose models are not there yet."""
+    missing = [c for c in args.caps if not (folder_of(args.out, fold, c) / "profile.json").exists()]
+    if not missing:
+        return
+    trunk, to = trunk_of(args, packed, people, fold, args.out / f"fold{fold}")
+    embedded = steps.embedded_once(packed, trunk)
+    for cap in missing:
+        folder = folder_of(args.out, fold, cap)
+        model, _ = steps.finish(embedded, to, recipe_of(args, cap), trunk, folder)
+        ship_model(model, embedded, to, folder, name=f"fold-{fold}-{named(cap)}", bits=cap)
+
+
+def ship_model(
+    model: Model, embedded: Embedded, to: Lesson, folder: Path, *, name: str, bits: float | None
 ) -> None:
-    model = load_model(args.start) if args.start else Model()
-    groups = grouped(train)
-    fit_trunk(model, groups, recipe_of(args, args.bits))
-    trunk, watched = model.state(), watch_groups(model, groups)
-    for cap, folder in folders.items():
-        model.load(trunk)
-        train_head(model, watched, recipe_of(args, cap))
-        save_model(model, folder / "model.pt")
-        ship(model, [f.planes for f in train], folder, name=f"fold-{fold}-{cap:g}", bits=cap)
+    """Quantise and write a model; normal life is that of the clips that taught and judged."""
+    packed = embedded.packed
+    taught = [clip for group in to.heads for clip in group.clips]
+    judged = [clip for clips in to.judge.groups.values() for clip in clips]
+    life = normal_life(model, packed, embedded.of, taught, judged)
+    ship(model, draw_frames(packed, taught), life, folder, name=name, bits=bits)
 
 
 def _judge(folder: Path, held: Sequence[Clip], draws: int) -> tuple[list[Outcome], Report]:

@@ -31,7 +31,7 @@ from calibration.train.f1 import (
     told,
     verdict_peaks,
 )
-from cloud_bridge.recogniser import GATED, Judgement
+from cloud_bridge.recogniser import GATED, Judgement, Recogniser
 from cloud_bridge.windows import Span
 
 MAX_LOSS = 0.01  # of macro-F1, against the largest exit
@@ -49,7 +49,8 @@ Ints = npt.NDArray[np.intp]
 class Watched:
     """One clip under one draw of the noise, as every exit sees it.
 
-    spans (V); time_s (V,) unix s; behaviours (E, V, 4) of KINDS; onset_s (E, V).
+    spans (V); time_s (V,) unix s; behaviours (E, V, 4) of KINDS; onset_s (E, V), NaN where the
+    family has no head for it.
     """
 
     clip: Clip
@@ -63,18 +64,14 @@ class Watched:
     def verdicts(self, leaves: Ints) -> list[Verdict]:
         """leaves (V,): the exit of each window. What it says beside behaviours is left out."""
         nothing = np.zeros(0, np.float32)
-        return [
-            Verdict(
-                time_s,
-                Judgement(
-                    self.behaviours[exit_, v], nothing, nothing, self.onset_s[exit_, v], 0.0, exit_
-                ),
-                span,
-            )
-            for v, (time_s, exit_, span) in enumerate(
-                zip(self.time_s.tolist(), leaves.tolist(), self.spans, strict=True)
-            )
-        ]
+        told = zip(self.time_s.tolist(), leaves.tolist(), self.spans, strict=True)
+        found = []
+        for v, (time_s, exit_, span) in enumerate(told):
+            onset = float(self.onset_s[exit_, v])
+            known = None if math.isnan(onset) else onset
+            judgement = Judgement(self.behaviours[exit_, v], nothing, nothing, known, None, exit_)
+            found.append(Verdict(time_s, judgement, span))
+        return found
 
     def said(self, leaves: Ints) -> F32:
         """(V, 4): behaviours of each window by the exit at which it leaves."""
@@ -148,27 +145,25 @@ def cards(card: Path, folder: Path) -> list[Path]:
 
 
 def costs_ms(models: Models) -> list[float]:
-    """Milliseconds on one thread for one window of one sensor, if it leaves at each exit.
+    """Milliseconds of one CPU thread for one window of one sensor, if it leaves at each exit.
 
-    The median over TIMED windows of random numbers, all alone, as a quiet bridge would get them.
+    The median over TIMED windows, each all alone, as a quiet bridge would get them. What is counted
+    is the thread's own time, so that other work on the machine does not count, but for what it
+    takes of the caches; and the exits take turns.
     """
-    rng = np.random.default_rng(0)
-    found = []
     with TemporaryDirectory() as folder:
-        for path in cards(models.card, Path(folder)):
-            with closing(Station(replace(models, card=path))) as station:
-                recogniser = station.recogniser
-                card = recogniser.card
-                window = rng.normal(size=(1, 1, card.window, card.released_dim + 1))
-                window[..., -1] = 1
-                batch, modality = window.astype(np.float32), np.zeros((1, 1), np.int64)
-                times = []
-                for _ in range(UNTIMED + TIMED):
-                    begun = time.perf_counter()
-                    recogniser.infer(batch, modality)
-                    times.append(time.perf_counter() - begun)
-                found.append(1e3 * float(np.median(times[UNTIMED:])))
-    return found
+        recognisers = [Recogniser(path) for path in cards(models.card, Path(folder))]
+    card = recognisers[-1].card
+    window = np.random.default_rng(0).normal(size=(1, 1, card.window, card.released_dim + 1))
+    window[..., -1] = 1
+    batch, modality = window.astype(np.float32), np.zeros((1, 1), np.int64)
+    times = np.zeros((UNTIMED + TIMED, len(recognisers)))
+    for row in times:
+        for k, recogniser in enumerate(recognisers):
+            begun = time.process_time()
+            recogniser.infer(batch, modality)
+            row[k] = time.process_time() - begun
+    return [1e3 * float(median) for median in np.median(times[UNTIMED:], axis=0)]
 
 
 # ---- knowledge -----------------------------------------------------------------------------------

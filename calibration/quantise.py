@@ -205,6 +205,7 @@ def write_recogniser(
         "model_id": f"{name}-{digest[:8]}",
         "profile_ids": [profile.id.hex()],
         "kinds": list(KINDS),
+        "heads": ["postures", "count", "onset", "unusual"],
         "postures": list(POSTURES),
         "counts": COUNTS,
         "exits": exits,

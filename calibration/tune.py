@@ -6,7 +6,7 @@ Clips go once through the deployed path, to every exit of the family. First the 
 what the rules make of the same verdicts. Falls with lying, and fights, are tuned apart, because
 their rules never meet. Chosen is a setting with the largest utility: for each kind and phase the
 recall in time, less a price for every false alarm per day of footage in which there is no such
-event. The search goes along one axis of a grid at a time until none helps any more.
+event. The search climbs along one axis of a grid at a time, from three places.
 
 So a threshold is lowered as long as each further false alarm a day brings at least its price of
 recall: by default a twentieth for a confirmed one, of which a day of ordinary life may bring one,
@@ -131,9 +131,19 @@ def utility(
 def search(
     grid: Mapping[str, Sequence[float]], value: Callable[[Setting], float]
 ) -> tuple[Setting, float]:
-    """Along one axis at a time, from the middle of all, until none is better -> setting, value."""
-    found = {axis: values[len(values) // 2] for axis, values in grid.items()}
-    best = value(found)
+    """The best of three climbs, which begin at the lowest, middle and highest of all axes."""
+    starts = [
+        {axis: values[place(len(values))] for axis, values in grid.items()}
+        for place in (lambda _: 0, lambda n: n // 2, lambda _: -1)
+    ]
+    return max((_climb(start, grid, value) for start in starts), key=lambda pair: pair[1])
+
+
+def _climb(
+    start: Setting, grid: Mapping[str, Sequence[float]], value: Callable[[Setting], float]
+) -> tuple[Setting, float]:
+    """Along one axis at a time, until none is better."""
+    found, best = start, value(start)
     improved = True
     while improved:
         improved = False

@@ -159,7 +159,11 @@ class Alarms:
         return smooth >= self._thresholds["present"].suspect
 
     def step(
-        self, time_s: float, probabilities: Mapping[str, float], onset_s: float, evidence: Span
+        self,
+        time_s: float,
+        probabilities: Mapping[str, float],
+        onset_s: float | None,
+        evidence: Span,
     ) -> list[Transition]:
         """One window: its newest capture time, what was said of it, its span.
 
@@ -187,7 +191,9 @@ class Alarms:
             for transition in machine.step(now, signals[kind], evidence)
         ]
 
-    def _advance(self, time_s: float, probabilities: Mapping[str, float], onset_s: float) -> Step:
+    def _advance(
+        self, time_s: float, probabilities: Mapping[str, float], onset_s: float | None
+    ) -> Step:
         p = self._parameters
         first = math.isnan(self._time_s)
         passed = 0.0 if first else max(0.0, time_s - self._time_s)
@@ -201,7 +207,8 @@ class Alarms:
         if passed > p.presence_gap_s:
             self._present.on = False  # unseen for too long to call it one stay
         counted_s = min(passed, p.max_step_s)
-        return Step(time_s, counted_s, passed, time_s - onset_s, **self._smooth)
+        began_s = None if onset_s is None else time_s - onset_s
+        return Step(time_s, counted_s, passed, began_s, **self._smooth)
 
     def _resume(self, event: OpenEvent) -> None:
         self._machines[event.kind].event = event

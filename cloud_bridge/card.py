@@ -20,6 +20,8 @@ KINDS = ("present", "fall", "down", "fight")
 MAX_STEPS = 10_000  # T; bounds a window's memory
 MAX_DIM = 1024  # K
 UNUSUAL = "unusual"
+POSTURES, COUNT, ONSET = "postures", "count", "onset"
+HEADS = (POSTURES, COUNT, ONSET, UNUSUAL)
 CAMERA = "camera"  # the modality of every sensor that there is so far
 LABELS_MAX = PROBABILITIES_MAX - len(KINDS) - 1  # beside KINDS and UNUSUAL in a state
 NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.onnx")
@@ -55,6 +57,7 @@ class Card:
     sensors_max: int  # N, sensors that may be judged together
     modalities: tuple[str, ...]  # kinds of sensors, in the order of the network's numbers
     exits: tuple[Exit, ...]
+    heads: frozenset[str]  # of HEADS: what its networks say besides the behaviours
     postures: tuple[str, ...]
     counts: int  # classes of the number of persons; the last means so many or more
     thresholds: dict[str, Threshold]  # one for each of KINDS
@@ -90,6 +93,7 @@ def _card(data: dict[str, object], folder: Path) -> Card:
     modalities = _labels("modalities", data["modalities"])
     if CAMERA not in modalities:
         raise ValueError(f"modalities must name {CAMERA}")
+    heads = _heads(_items(data["heads"]))
     alarms = {str(key): float(value) for key, value in _table(data.get("alarms", {})).items()}
     alarm_parameters(alarms)
     return Card(
@@ -102,8 +106,9 @@ def _card(data: dict[str, object], folder: Path) -> Card:
         sensors_max=_whole("sensors_max", data["sensors_max"], SENSORS_MAX),
         modalities=modalities,
         exits=_exits(_items(data["exits"]), folder),
-        postures=_labels("postures", data["postures"]),
-        counts=_whole("counts", data["counts"], PERSONS_MAX + 1),
+        heads=heads,
+        postures=_labels("postures", data["postures"]) if POSTURES in heads else (),
+        counts=_whole("counts", data["counts"], PERSONS_MAX + 1) if COUNT in heads else 0,
         thresholds={kind: _threshold(kind, data["thresholds"]) for kind in KINDS},
         alarms=alarms,
     )
@@ -113,6 +118,13 @@ def _model_id(value: object) -> str:
     if not isinstance(value, str) or MODEL_ID.fullmatch(value) is None:
         raise ValueError(f"model_id must be of the form {MODEL_ID.pattern}")
     return value
+
+
+def _heads(names: list[object]) -> frozenset[str]:
+    """What a family may lack is told as absent by the bridge, never made up."""
+    if len(set(map(str, names))) < len(names) or not set(names) <= set(HEADS):
+        raise ValueError(f"heads must be different names of {list(HEADS)}, got {names}")
+    return frozenset(str(name) for name in names)
 
 
 def _exits(entries: list[object], folder: Path) -> tuple[Exit, ...]:

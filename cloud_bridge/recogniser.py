@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_bridge.card import KINDS, Card, load_card
+from cloud_bridge.card import COUNT, KINDS, ONSET, POSTURES, UNUSUAL, Card, load_card
 from cloud_bridge.errors import ModelError
 
 # Windows per inference; more are cut into several, so that memory does not grow with a burst.
@@ -26,24 +26,30 @@ ROUNDING = 1e-3  # by which a probability may leave 0..1
 ONSET_MAX_S = 20.0  # what the onset head was trained to reach back
 GATED = [KINDS.index(kind) for kind in ("fall", "down", "fight")]
 
+BEHAVIOURS = "behaviours"
+
 F32 = NDArray[np.float32]
+_NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the family says of one window; all but `onset_s` and `exit` are probabilities."""
+    """What the family says of one window; all but `onset_s` and `exit` are probabilities.
+
+    A head that the card does not name is None or empty.
+    """
 
     behaviours: F32  # (4,) of KINDS
     postures: F32  # (P,) of the card's postures: anybody there is so
     counts: F32  # (n,) of 0, 1, ... persons, the last of so many or more
-    onset_s: float  # before the window's end: when the latest fall or fight began
-    unusual: float  # how far from normal life
+    onset_s: float | None  # before the window's end: when the latest fall or fight began
+    unusual: float | None  # how far from normal life
     exit: int  # index into the card's exits
 
     @property
-    def persons(self) -> int:
+    def persons(self) -> int | None:
         """The likeliest count."""
-        return int(self.counts.argmax())
+        return int(self.counts.argmax()) if len(self.counts) else None
 
 
 class Recogniser:
@@ -53,13 +59,9 @@ class Recogniser:
         """Compile once. Raises ModelError if a network is missing or is not the card's."""
         self.card: Card = load_card(card)
         self._left: Counter[str] = Counter()
-        self._widths = {
-            "behaviours": len(KINDS),
-            "postures": len(self.card.postures),
-            "count": self.card.counts,
-            "onset": 1,
-            "unusual": 1,
-        }
+        widths = {POSTURES: len(self.card.postures), COUNT: self.card.counts, ONSET: 1, UNUSUAL: 1}
+        told = {head: width for head, width in widths.items() if head in self.card.heads}
+        self._widths = {BEHAVIOURS: len(KINDS), **told}
         self._requests = [
             _compile(exit_.network, threads).create_infer_request() for exit_ in self.card.exits
         ]
@@ -97,7 +99,7 @@ class Recogniser:
             heads = self._run(number, inputs)
             leaves = np.ones(len(rows), bool)
             if exit_.gate is not None:
-                sure = np.abs(2 * heads["behaviours"][:, GATED] - 1).min(axis=1)
+                sure = np.abs(2 * heads[BEHAVIOURS][:, GATED] - 1).min(axis=1)
                 leaves = sure >= exit_.gate
             for at in np.flatnonzero(leaves):
                 found[int(rows[at])] = _judgement(heads, int(at), number)
@@ -119,15 +121,14 @@ class Recogniser:
                     f"{self.card.model_id}, exit {name}: {key} comes as {heads[key].shape} for"
                     f" {size} windows, not {(size, width)}"
                 )
-        onset = heads.pop("onset")
-        # Written so that NaN, which compares false, is noticed too.
-        if not np.all(np.abs(onset) < np.inf):
-            raise ModelError(f"{self.card.model_id}, exit {name}: its onset is no number")
         for key, values in heads.items():
-            if not np.all((values >= -ROUNDING) & (values <= 1 + ROUNDING)):
-                raise ModelError(f"{self.card.model_id}, exit {name}: {key} are no probabilities")
-            np.clip(values, 0, 1, out=values)
-        heads["onset"] = np.clip(onset, 0, ONSET_MAX_S)
+            lowest, highest = (0, ONSET_MAX_S) if key == ONSET else (0, 1)
+            slack = np.inf if key == ONSET else ROUNDING
+            # Written so that NaN, which compares false, is noticed too.
+            if not np.all((values > lowest - slack) & (values < highest + slack)):
+                where = f"{self.card.model_id}, exit {name}"
+                raise ModelError(f"{where}: {key} is not between {lowest} and {highest}")
+            np.clip(values, lowest, highest, out=values)
         if number < len(self._handed):
             heads["hidden"] = np.array(results[self._handed[number]], np.float32)
         return heads
@@ -178,11 +179,11 @@ class Recogniser:
 
 def _judgement(heads: Mapping[str, F32], at: int, number: int) -> Judgement:
     return Judgement(
-        behaviours=heads["behaviours"][at],
-        postures=heads["postures"][at],
-        counts=heads["count"][at],
-        onset_s=float(heads["onset"][at, 0]),
-        unusual=float(heads["unusual"][at, 0]),
+        behaviours=heads[BEHAVIOURS][at],
+        postures=heads[POSTURES][at] if POSTURES in heads else _NOTHING,
+        counts=heads[COUNT][at] if COUNT in heads else _NOTHING,
+        onset_s=float(heads[ONSET][at, 0]) if ONSET in heads else None,
+        unusual=float(heads[UNUSUAL][at, 0]) if UNUSUAL in heads else None,
         exit=number,
     )
 

@@ -82,7 +82,8 @@ class Room:
         """What the judgement of the window in `due` changes."""
         behaviours = dict(zip(KINDS, judgement.behaviours.tolist(), strict=True))
         postures = dict(zip(self._card.postures, judgement.postures.tolist(), strict=True))
-        self.probabilities = {**behaviours, **postures, UNUSUAL: judgement.unusual}
+        unusual = {} if judgement.unusual is None else {UNUSUAL: judgement.unusual}
+        self.probabilities = {**behaviours, **postures, **unusual}
         self.persons, self.sensors = judgement.persons, due.span.sensors
         return self.alarms.step(due.time_s, behaviours, judgement.onset_s, due.span)
 

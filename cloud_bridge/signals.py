@@ -39,7 +39,7 @@ class Step:
     time_s: float
     counted_s: float  # at most max_step_s: unseen time is no evidence
     passed_s: float
-    began_s: float  # unix s: when the latest fall or fight began, if there was one
+    began_s: float | None  # unix s: when the latest fall or fight began, if there was one
     fall: float
     down: float
     fight: float
@@ -115,7 +115,7 @@ class Rise:
             self._since = None
         elif self._since is None or self._since > time_s:
             self._since = time_s
-        if sure >= ONSET_SURE:
+        if now.began_s is not None and sure >= ONSET_SURE:
             return now.began_s
         return time_s if self._since is None else max(self._since, time_s - ONSET_LIMIT_S)
 

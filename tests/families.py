@@ -24,6 +24,7 @@ def entry(released_dim, steps, sigmas, profile_ids, **changed):
         "sensors_max": 4,
         "modalities": ["camera", "sound"],
         "exits": [{"name": "s", "network": "recogniser-s.onnx"}],
+        "heads": ["postures", "count", "onset", "unusual"],
         "postures": list(POSTURES),
         "counts": COUNTS,
         **changed,

@@ -81,6 +81,13 @@ def test_the_search_climbs_to_the_top_along_every_axis() -> None:
     assert value == 0
 
 
+def test_a_climb_that_ends_on_a_plateau_is_not_the_last_word() -> None:
+    grid = {"a": (0, 1, 2), "b": (0, 1, 2)}
+    heights = {(0, 0): 1, (2, 2): 5}
+    found, value = search(grid, lambda s: heights.get((s["a"], s["b"]), 0))
+    assert (found, value) == ({"a": 2, "b": 2}, 5)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=20, max_size=60),

@@ -152,7 +152,7 @@ def test_an_onset_is_kept_within_what_was_trained(recogniser):
 def test_what_is_no_number_stops_it(recogniser):
     batch = np.stack([window(SURE), window(SURE)])
     batch[1, 0, 3, 2] = np.nan
-    with pytest.raises(ModelError, match="no number"):
+    with pytest.raises(ModelError, match="not between"):
         recogniser.infer(batch, np.zeros((2, 1), np.int64))
 
 
@@ -197,8 +197,25 @@ def test_control_a_family_of_one_is_enough(tmp_path):
     assert (found.exit, recogniser.left) == (0, {"s": 1})
 
 
+def test_a_head_that_a_family_lacks_is_told_as_absent(tmp_path):
+    card = write_model(tmp_path, heads=["postures", "onset"])
+    (found,) = judge(Recogniser(card), window(vector(fall=3.0, persons=2.0, onset=4.5)))
+    assert (found.persons, found.unusual) == (None, None)
+    assert found.onset_s == pytest.approx(4.5, abs=1e-4)
+    assert len(found.postures) == 2
+    (bare,) = judge(Recogniser(write_model(tmp_path, heads=[])), window(vector(fall=3.0)))
+    assert (bare.onset_s, len(bare.postures)) == (None, 0)
+    assert bare.behaviours.tolist() == found.behaviours.tolist()
+
+
+@pytest.mark.parametrize("heads", [["mood"], ["count", "count"], [3], "count"])
+def test_heads_that_do_not_exist_are_refused(tmp_path, heads):
+    with pytest.raises(ModelError, match=r"heads|a list"):
+        load_card(write_model(tmp_path, heads=heads))
+
+
 def test_what_is_no_probability_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="exit s: unusual are no probabilities"):
+    with pytest.raises(ModelError, match="exit s: unusual are not between"):
         Recogniser(write_one(tmp_path, unusual=1.01))
 
 
