@@ -30,11 +30,13 @@ COMMANDS = {
     "fisher": "floors of reconstruction from the trained network (needs the train extra)",
     "audit": "attack the shipped release, and say what it leaks at least",
     "identity": "try to recognise people from released vectors (needs the train extra)",
+    "inputs": "compare what the encoder could be shown, and baselines (needs the train extra)",
     "demo": "run broker, bridge and edge on a bundled clip and show the results as they come",
 }
 MODULES = {  # of commands that have a package of their own
     "train": "calibration.train.command",
     "identity": "calibration.train.stranger",
+    "inputs": "calibration.train.compare",
 }
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 

@@ -27,6 +27,8 @@ from calibration.outcomes import PHASES
 from calibration.page import page
 from calibration.replay import LEVEL, Models, ReplayError, Station
 from calibration.report import BOOTSTRAP_SEED, Outcome, Report, build_report
+from calibration.train.f1 import Thresholds
+from calibration.train.targets import KINDS
 from edge.errors import CameraError
 
 LIBRARIES = ("lethe", "numpy", "openvino", "opencv-python-headless", "cryptography")
@@ -48,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fold", type=int, choices=range(FOLDS), help="only what training with this fold left out"
     )
+    parser.add_argument(
+        "--thresholds", type=Path, metavar="REPORT", help="of other clips: F1 at its thresholds"
+    )
     parser.add_argument("--repeat", type=int, default=1, metavar="R", help="draws of the noise")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
 
@@ -59,18 +64,28 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.html or args.json):
         if not path.parent.is_dir():
             raise DataError(f"{path.parent}: no such folder")
+    thresholds = thresholds_of(args.thresholds) if args.thresholds else None
     models = shipped_models(args.models, args.profile)
     listed = load_labels(args.data)
     clips = choose(listed if args.fold is None else split(listed, args.fold)[1], args.only)
     with closing(Station(models)) as station:
         described = describe(station)
     outcomes = list(_progress(replay_all(models, clips, args.repeat, args.workers), len(clips)))
-    report = build_report(outcomes, args.repeat) | described
+    report = build_report(outcomes, args.repeat, thresholds) | described
     args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if args.html:
         args.html.write_text(page(report, clips), encoding="utf-8")
     print(table(report))
     return 1 if any(outcome.failure for outcome in outcomes) else 0
+
+
+def thresholds_of(report: Path) -> Thresholds:
+    """Those of F1 in an earlier report; DataError if there are none."""
+    try:
+        found = json.loads(report.read_text(encoding="utf-8"))["f1_thresholds"]
+        return {kind: None if found[kind] is None else float(found[kind]) for kind in KINDS}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{report}: no thresholds in it ({error}); evaluate other clips") from error
 
 
 def shipped_models(folder: Path, profile: Path | None) -> Models:
@@ -197,7 +212,8 @@ def table(report: Report) -> str:
                 f"{_number(found['median_delay_s'], 1):>9}{_number(found['p90_delay_s'], 1):>6}"
                 f"{rate:>22}{area if phase == PHASES[0] else '':>20}"
             )
-    lines += [_normal(name, part) for name, part in report["origins"].items()]
+    for name, part in report["origins"].items():
+        lines += [_normal(name, part), *_f1(name, part)]
     ways = ", ".join(f"{n} by {name}" for name, n in report["clips_by_way"].items())
     lines.append(
         f"{report['clips_evaluated']} clips ({ways}), {report['hours']:.2f} h; at most "
@@ -217,6 +233,15 @@ def _normal(origin: str, part: Report) -> str:
     )
     hours = life[PHASES[0]]["hours"]
     return f"{origin}: false alarms per day of normal life ({hours:.2f} h): {', '.join(rates)}"
+
+
+def _f1(origin: str, part: Report) -> list[str]:
+    """Macro-F1 over stretches of 2 s, if thresholds were given."""
+    if "f1" not in part:
+        return []
+    of = part["f1"]
+    kinds = ", ".join(f"{kind} {_number(of['kinds'][kind]['f1'])}" for kind in of["macro_over"])
+    return [f"{origin}: macro-F1 {_with_interval(of['f1'], of['f1_interval'])} ({kinds})"]
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -65,6 +65,7 @@ class Replay:
     peaks: Mapping[str, float]  # kind of the recogniser -> highest probability after the warm-up
     alarms: tuple[Alarm, ...]
     sweep: tuple[tuple[Alarm, ...], ...] = ()  # alarms at each of calibration.sweep.SHIFTS
+    stretches: tuple[tuple[float, ...], ...] = ()  # scores (S, 4) of calibration.train.f1
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from calibration.rooms.errors import RoomsError
 from calibration.rooms.store import load_planes
 from calibration.rooms.track import RATE_HZ as RENDERED_HZ
 from calibration.sweep import SHIFTS, shifted
+from calibration.train.f1 import verdict_peaks
 from cloud_bridge.admit import Admitted
 from cloud_bridge.alarm_parameters import alarm_parameters
 from cloud_bridge.alarms import Alarms, Transition
@@ -190,6 +191,7 @@ class Station:
                 tuple(raise_alarms(Alarms(shifted(card.thresholds, by), parameters), verdicts))
                 for by in SHIFTS
             ),
+            stretches=_stretches(verdicts, len(vectors) / self.profile.rate_hz),
         )
 
     def verdicts(self, *vectors: I16) -> list[Verdict]:
@@ -249,6 +251,14 @@ def raise_alarms(alarms: Alarms, verdicts: Iterable[Verdict]) -> list[Alarm]:
             verdict.span,
         )
     ]
+
+
+def _stretches(verdicts: Sequence[Verdict], seconds: float) -> tuple[tuple[float, ...], ...]:
+    """The largest probabilities of each stretch of 2 s."""
+    times_s = [verdict.time_s - START_US / 1e6 for verdict in verdicts]
+    said, steps = [v.judgement.behaviours for v in verdicts], round(seconds * RENDERED_HZ)
+    found = verdict_peaks(times_s, np.stack(said), steps)
+    return tuple(tuple(row) for row in found.tolist())
 
 
 def _alarm(change: Transition) -> Alarm:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from calibration.data import Clip
 from calibration.figures import (
@@ -22,6 +24,8 @@ from calibration.figures import (
 )
 from calibration.outcomes import KINDS, PHASES, Replay, events_of, onset, tally
 from calibration.replay import WAYS, way
+from calibration.rooms.track import RATE_HZ
+from calibration.train import f1
 
 BOOTSTRAP_SEED = 0
 ORIGINS = ("rendered", "real")
@@ -38,8 +42,14 @@ class Outcome:
     failure: str = ""
 
 
-def build_report(outcomes: Sequence[Outcome], draws: int) -> Report:
-    """Figures over all replayed clips, by origin and by set; failures; one row per clip."""
+def build_report(
+    outcomes: Sequence[Outcome], draws: int, thresholds: f1.Thresholds | None = None
+) -> Report:
+    """Figures over all replayed clips, by origin and by set; failures; one row per clip.
+
+    With `thresholds`, which belong to other clips, also F1; those of these clips are told for use
+    elsewhere.
+    """
     good = [outcome for outcome in outcomes if not outcome.failure]
     sets: dict[str, list[Outcome]] = {}
     for outcome in good:
@@ -56,8 +66,11 @@ def build_report(outcomes: Sequence[Outcome], draws: int) -> Report:
         "hours": sum(outcome.replays[0].seconds for outcome in good) / 3600,
         "kinds": figures(_trial(good, draws)),
         "origins": {
-            name: in_depth(_trial(members, draws)) for name, members in origins.items() if members
+            name: in_depth(_trial(members, draws)) | _f1(members, thresholds)
+            for name, members in origins.items()
+            if members
         },
+        "f1_thresholds": f1.best_thresholds(stretches(good)) if good else {},
         "sets": {name: figures(_trial(members, draws)) for name, members in sorted(sets.items())},
         "errors": [error for outcome in good for error in errors(outcome)],
         "clips": [row(outcome) for outcome in good],
@@ -81,6 +94,16 @@ def in_depth(of: Trial) -> Report:
         "false_alarms_by_act": by_act(of),
         "found_in_time_by_way": {kind.name: by_way(kind, of) for kind in KINDS},
     }
+
+
+def stretches(outcomes: Sequence[Outcome]) -> f1.Trials:
+    """What labels and verdicts say of every stretch of 2 s of every clip; at least one clip."""
+    parts = []
+    for outcome in outcomes:
+        answers = f1.told(outcome.clip, round(outcome.replays[0].seconds * RATE_HZ))
+        scores = np.array([replay.stretches for replay in outcome.replays], np.float64)
+        parts.append(replace(answers, scores=scores.reshape(-1, *answers.true.shape)))
+    return f1.together(parts)
 
 
 def errors(outcome: Outcome) -> list[Report]:
@@ -119,6 +142,13 @@ def row(outcome: Outcome) -> Report:
         "peaks": [dict(replay.peaks) for replay in outcome.replays],
         "alarms": [[asdict(alarm) for alarm in replay.alarms] for replay in outcome.replays],
     }
+
+
+def _f1(outcomes: Sequence[Outcome], thresholds: f1.Thresholds | None) -> Report:
+    if thresholds is None:
+        return {}
+    clips = [outcome.clip for outcome in outcomes]
+    return {"f1": f1.summarise(stretches(outcomes), thresholds, clips)}
 
 
 def _trial(outcomes: Sequence[Outcome], draws: int) -> Trial:

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from calibration.train.networks import Adversary
 
 STEPS, BATCH, RATE = 1200, 256, 2e-3
-CHECKS = 12  # of a training, on the windows that say when to stop
+CHECKS = 24  # of a training, on the windows that say when to stop
+WAIT = 6  # so many without a better one end it
 LINEAR_RATE = 1e-2
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 GALLERY_DRAWS = 4  # of every window's noise, to be neighbours
@@ -177,7 +178,7 @@ def _learnt(module: nn.Module, course: Course, random: torch.Generator, rate: fl
 
     optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, STEPS)
-    best, state = math.inf, copy.deepcopy(module.state_dict())
+    best, state, waited = math.inf, copy.deepcopy(module.state_dict()), 0
     for step in range(1, STEPS + 1):
         chosen = torch.multinomial(odds, BATCH, replacement=True, generator=random)
         told = answer(heard(course.learn.clean[chosen], course.noise_ratio, random))
@@ -190,10 +191,12 @@ def _learnt(module: nn.Module, course: Course, random: torch.Generator, rate: fl
         optimiser.step()
         schedule.step()
         if step % (STEPS // CHECKS) == 0:
-            with torch.no_grad():
-                losses = _losses(_chunked(trial, answer), course)
-            if (score := sum(losses.values())) < best:
-                best, state = score, copy.deepcopy(module.state_dict())
+            score = sum(_losses(_chunked(trial, answer), course).values())
+            waited += 1
+            if score < best:
+                best, state, waited = score, copy.deepcopy(module.state_dict()), 0
+            if waited == WAIT:
+                break
     module.load_state_dict(state)
     return lambda x: _chunked(x, answer)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from calibration.train.augment import augment
 from calibration.train.objective import Truth
-from calibration.train.packed import Packed
+from calibration.train.packed import Packed, PackedClip
 from calibration.train.targets import KINDS, Targets
 
 # Around what a window is drawn; "any" is a step of any clip.
@@ -175,6 +175,10 @@ class Embedded:
 
     packed: Packed
     variants: npt.NDArray[np.float16]
+
+    def of(self, clip: PackedClip) -> npt.NDArray[np.float32]:
+        """A clip as it is, (T, D)."""
+        return self.variants[0, clip.span].astype(np.float32)
 
 
 class Streams:

@@ -95,8 +95,11 @@ def packed_clips(args: argparse.Namespace) -> tuple[Packed, People]:
 def trunk_of(
     args: argparse.Namespace, packed: Packed, people: People, fold: int | None, folder: Path
 ) -> tuple[Model, steps.Lesson]:
-    """Stage one; the part on rendered people alone is done once for all folds."""
-    recipe, to = recipe_of(args, getattr(args, "bits", Recipe().bits)), steps.lesson(packed, fold)
+    """Stage one; the part on rendered people alone is done once for all folds.
+
+    Its noise is that of the default cap: a trunk for that one serves the others, too.
+    """
+    recipe, to = recipe_of(args, Recipe().bits), steps.lesson(packed, fold)
     start = steps.pretrain(packed, to, people, recipe, args.out)
     return steps.fine_tune(packed, to, people, recipe, start, folder), to
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -107,9 +106,5 @@ def received(clean: Tensor, weight: Tensor, noise_ratio: float, strength: float 
 
 def judged_vectors(embedded: Embedded, judge: Judge) -> Mapping[int, F32]:
     """Embeddings of the clips that judge, by index."""
-    found: dict[int, npt.NDArray[np.float32]] = {}
-    for clip in {clip for clips in judge.groups.values() for clip in clips}:
-        packed = embedded.packed.clips[clip]
-        span = slice(packed.start, packed.start + packed.steps)
-        found[clip] = embedded.variants[0, span].astype(np.float32)
-    return found
+    clips = {clip for clips in judge.groups.values() for clip in clips}
+    return {clip: embedded.of(embedded.packed.clips[clip]) for clip in clips}

@@ -19,6 +19,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -91,20 +92,60 @@ def of_shipped(folder: Path, packed: Packed) -> tuple[Vectors, float]:
 
 def attack(shown: Lineup, vectors: Vectors, people: People, noise_ratio: float) -> Figures:
     """Every attacker, taught and tested with noise and without it."""
-    parts = {
-        part: _windows(part, found, vectors, people.answers([p.person for p in found]))
-        for part, found in shown.items()
-    }
-    truth = {question: of.numpy() for question, of in parts["test"].answers.items()}
-    test = Trial(shown["test"], truth)
+    seen = look(shown, vectors, people)
     return {
         "people": len({place.person for place in shown["test"]}),
         "windows": {part: len(found) for part, found in shown.items()},
         "moments": {part: len({p.moment for p in found}) for part, found in shown.items()},
         "noise_ratio": noise_ratio,
-        "released": _attacked(parts, test, noise_ratio, people),
-        "without_noise": _attacked(parts, test, 0.0, people),
+        "released": attacked(seen, noise_ratio),
+        "without_noise": attacked(seen, 0.0),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Windows by part of a line-up, what is asked about them, and how answers are counted."""
+
+    parts: Mapping[str, Windows]
+    questions: Mapping[str, int]
+    trial: Trial
+
+
+def look(shown: Lineup, vectors: Vectors, people: People) -> Seen:
+    """Everything that an attacker will see, before its noise."""
+    parts = {
+        part: _windows(part, found, vectors, people.answers([p.person for p in found]))
+        for part, found in shown.items()
+    }
+    truth = {question: of.numpy() for question, of in parts["test"].answers.items()}
+    return Seen(parts, people.tasks, Trial(shown["test"], truth))
+
+
+def attacked(seen: Seen, noise_ratio: float) -> Figures:
+    """Question -> chance, and of every attacker its share found by window and by stay."""
+    parts, questions, trial = seen.parts, seen.questions, seen.trial
+    course = Course(parts["learn"], parts["stop"], noise_ratio, questions)
+    hits = {name: [trial.none() for _ in questions] for name in TEACHERS}
+    for name, teach in TEACHERS.items():
+        for seed in SEEDS:
+            random = torch.Generator().manual_seed(seed)
+            attacker = teach(course, random)
+            for _ in range(DRAWS):
+                told = attacker(heard(parts["test"].clean, noise_ratio, random))
+                for table, question in zip(hits[name], questions, strict=True):
+                    trial.add(table, told[question].numpy(), question)
+            log.info("sigma / C %.3g: %s, seed %d", noise_ratio, name, seed)
+    found: Figures = {}
+    for k, question in enumerate(questions):
+        by = {name: trial.figures(tables[k], question) for name, tables in hits.items()}
+        found[question] = {
+            "chance": 1 / trial.answers_to(question),
+            "strongest": max(one["window"] for one in by.values()),
+            "strongest_stay": max(one["stay"] for one in by.values()),
+            "attackers": by,
+        }
+    return found
 
 
 def excess(of: Figures) -> float:
@@ -122,33 +163,6 @@ def _windows(
             told = time.monotonic()
             log.info("%s: %d of %d windows", part, number, len(found))
     return Windows(torch.from_numpy(np.stack(rows)), answers)
-
-
-def _attacked(
-    parts: Mapping[str, Windows], test: Trial, noise_ratio: float, people: People
-) -> Figures:
-    """Question -> chance, and of every attacker its share found by window and by stay."""
-    course = Course(parts["learn"], parts["stop"], noise_ratio, people.tasks)
-    hits = {name: [test.none() for _ in people.tasks] for name in TEACHERS}
-    for name, teach in TEACHERS.items():
-        for seed in SEEDS:
-            random = torch.Generator().manual_seed(seed)
-            attacker = teach(course, random)
-            for _ in range(DRAWS):
-                told = attacker(heard(parts["test"].clean, noise_ratio, random))
-                for table, question in zip(hits[name], people.tasks, strict=True):
-                    test.add(table, told[question].numpy(), question)
-            log.info("sigma / C %.3g: %s, seed %d", noise_ratio, name, seed)
-    found: Figures = {}
-    for k, question in enumerate(people.tasks):
-        by = {name: test.figures(tables[k], question) for name, tables in hits.items()}
-        found[question] = {
-            "chance": 1 / test.answers_to(question),
-            "strongest": max(one["window"] for one in by.values()),
-            "strongest_stay": max(one["stay"] for one in by.values()),
-            "attackers": by,
-        }
-    return found
 
 
 def folders_of(packed: Packed) -> list[Path]:

@@ -116,6 +116,29 @@ def test_rendered_planes_enter_at_the_encoder(models, tmp_path, capsys):
     assert "1 by planes" in capsys.readouterr().out
 
 
+def test_f1_is_taken_at_the_thresholds_of_other_clips(data, models, tmp_path, capsys):
+    first, second = tmp_path / "val.json", tmp_path / "test.json"
+    assert command(data, models, first, "--only", "t/c1") == 0
+    report = json.loads(first.read_text())
+    assert "f1" not in report["origins"]["real"]  # at its own thresholds it would flatter
+    thresholds = report["f1_thresholds"]
+    assert thresholds["fight"] is None  # none was there
+    assert 0 < thresholds["fall"] < 1
+    words = ("--only", "s/r1", "t/c1", "--thresholds", str(first))
+    assert command(data, models, second, *words) == 0
+    of = json.loads(second.read_text())["origins"]["real"]["f1"]
+    assert of["macro_over"] == ["present", "fall", "down"]
+    assert of["kinds"]["present"]["f1"] == 1.0  # always said, and always true
+    fall = of["kinds"]["fall"]
+    assert fall["positives"] == 2  # of 9 s of lying, the falling is in two stretches
+    stretches = fall["positives"] + fall["negatives"]
+    assert fall["f1"] == pytest.approx(4 / (2 + stretches), abs=0.05)  # `fall` is said for ever
+    assert "real: macro-F1 " in capsys.readouterr().out
+    (tmp_path / "none.json").write_text('{"f1_thresholds": {"fall": 0.5}}')
+    with pytest.raises(DataError, match="no thresholds in it"):
+        command(data, models, second, "--thresholds", str(tmp_path / "none.json"))
+
+
 def test_planes_at_another_rate_are_refused(models, tmp_path):
     station = Station(evaluate.shipped_models(models, None))
     station.profile = dataclasses.replace(station.profile, rate_hz=5)

@@ -10,7 +10,7 @@ import pytest
 from calibration.__main__ import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TRAINED = ["train", "quantise", "crossvalidate", "fisher", "identity"]
+TRAINED = ["train", "quantise", "crossvalidate", "fisher", "identity", "inputs"]
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None

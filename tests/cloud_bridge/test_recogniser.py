@@ -215,7 +215,7 @@ def test_heads_that_do_not_exist_are_refused(tmp_path, heads):
 
 
 def test_what_is_no_probability_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="exit s: unusual are not between"):
+    with pytest.raises(ModelError, match="exit s: unusual is not between"):
         Recogniser(write_one(tmp_path, unusual=1.01))
 
 
