@@ -38,7 +38,7 @@ MAX_LOSS = 0.01  # of macro-F1, against the largest exit
 # Certainties |2p - 1| that are tried; the last lets only those leave of whom there is no doubt.
 GATES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 STRICTEST = GATES[-1]
-TIMED, UNTIMED = 200, 20  # windows
+ROUNDS, TIMED = 10, 30
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -147,9 +147,9 @@ def cards(card: Path, folder: Path) -> list[Path]:
 def costs_ms(models: Models) -> list[float]:
     """Milliseconds of one CPU thread for one window of one sensor, if it leaves at each exit.
 
-    The median over TIMED windows, each all alone, as a quiet bridge would get them. What is counted
-    is the thread's own time, so that other work on the machine does not count, but for what it
-    takes of the caches; and the exits take turns.
+    Each window is all alone, as a quiet bridge would get it. The exits take turns, TIMED windows
+    each; of the medians of ROUNDS turns the fastest counts, and of time only the process' own:
+    other work on the machine should cost nothing.
     """
     with TemporaryDirectory() as folder:
         recognisers = [Recogniser(path) for path in cards(models.card, Path(folder))]
@@ -157,13 +157,14 @@ def costs_ms(models: Models) -> list[float]:
     window = np.random.default_rng(0).normal(size=(1, 1, card.window, card.released_dim + 1))
     window[..., -1] = 1
     batch, modality = window.astype(np.float32), np.zeros((1, 1), np.int64)
-    times = np.zeros((UNTIMED + TIMED, len(recognisers)))
-    for row in times:
-        for k, recogniser in enumerate(recognisers):
-            begun = time.process_time()
-            recogniser.infer(batch, modality)
-            row[k] = time.process_time() - begun
-    return [1e3 * float(median) for median in np.median(times[UNTIMED:], axis=0)]
+    times = np.zeros((ROUNDS, len(recognisers), TIMED))
+    for turn in times:
+        for recogniser, row in zip(recognisers, turn, strict=True):
+            for n in range(TIMED):
+                begun = time.process_time()
+                recogniser.infer(batch, modality)
+                row[n] = time.process_time() - begun
+    return [1e3 * float(fastest) for fastest in np.median(times, axis=2).min(axis=0)]
 
 
 # ---- knowledge -----------------------------------------------------------------------------------

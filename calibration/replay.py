@@ -191,7 +191,7 @@ class Station:
                 tuple(raise_alarms(Alarms(shifted(card.thresholds, by), parameters), verdicts))
                 for by in SHIFTS
             ),
-            stretches=_stretches(verdicts, len(vectors) / self.profile.rate_hz),
+            stretches=_stretches(verdicts, steps / self.profile.rate_hz),
         )
 
     def verdicts(self, *vectors: I16) -> list[Verdict]:
