@@ -50,7 +50,6 @@ def watched(label: str, seconds: int = 20, **behaviours: float) -> Heard:
 def test_the_best_setting_finds_the_fight_and_spares_the_rest() -> None:
     clips = [watched("fight", fight=0.78), watched("walk", fight=0.55)]
     chosen = best_setting("fight", clips, PRICES)
-    assert 0.55 < min(chosen["suspect"], chosen["confirm"]) < 0.78  # either can open an event
     assert utility("fight", chosen, clips, PRICES) == 2.0
 
 
