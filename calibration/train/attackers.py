@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from calibration.train.networks import Adversary
 
-STEPS, BATCH, RATE = 1200, 256, 2e-3
+BATCH = 256
+STEPS, RATE = 800, 3e-3  # of the network
+LINEAR_STEPS, LINEAR_RATE = 1600, 1e-2
 CHECKS = 24  # of a training, on the windows that say when to stop
-WAIT = 6  # so many without a better one end it
-LINEAR_RATE = 1e-2
+WAIT = 8  # so many without a better answer to any question end it
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 GALLERY_DRAWS = 4  # of every window's noise, to be neighbours
 NEIGHBOURS = (1, 5, 20, 80, 320)
@@ -79,13 +80,13 @@ def heard(clean: Tensor, noise_ratio: float, random: torch.Generator) -> Tensor:
 def teach_network(course: Course, random: torch.Generator) -> Attacker:
     """The network that the encoder was trained against, begun anew."""
     sample = heard(course.learn.clean, course.noise_ratio, random)
-    return _learnt(_Network(sample, course.questions), course, random, RATE)
+    return _learnt(_Network(sample, course.questions), course, random, STEPS, RATE)
 
 
 def teach_statistics(course: Course, random: torch.Generator) -> Attacker:
     """Logistic regression on each coordinate's mean, spread, quantiles and mean step."""
     sample = heard(course.learn.clean, course.noise_ratio, random)
-    return _learnt(_Statistics(sample, course.questions), course, random, LINEAR_RATE)
+    return _learnt(_Statistics(sample, course.questions), course, random, LINEAR_STEPS, LINEAR_RATE)
 
 
 def teach_neighbours(course: Course, random: torch.Generator) -> Attacker:
@@ -168,20 +169,19 @@ class _Statistics(nn.Module):
         return {name: head(told) for name, head in self.heads.items()}
 
 
-def _learnt(module: nn.Module, course: Course, random: torch.Generator, rate: float) -> Attacker:
-    """Cross-entropy on fresh noise; kept is the state that does best on `stop`."""
+def _learnt(
+    module: nn.Module, course: Course, random: torch.Generator, steps: int, rate: float
+) -> Attacker:
+    """Cross-entropy on fresh noise; each question is answered by the state that does so best."""
     weights, odds = course.weights(), course.odds()
     trial = heard(course.stop.clean, course.noise_ratio, random)
-
-    def answer(x: Tensor) -> dict[str, Tensor]:
-        return {question: torch.log_softmax(z, -1) for question, z in module(x).items()}
-
     optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, STEPS)
-    best, state, waited = math.inf, copy.deepcopy(module.state_dict()), 0
-    for step in range(1, STEPS + 1):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps)
+    best, waited = dict.fromkeys(course.questions, math.inf), 0
+    kept: dict[str, nn.Module] = {}
+    for step in range(1, steps + 1):
         chosen = torch.multinomial(odds, BATCH, replacement=True, generator=random)
-        told = answer(heard(course.learn.clean[chosen], course.noise_ratio, random))
+        told = _told(module, heard(course.learn.clean[chosen], course.noise_ratio, random))
         loss = torch.zeros(())
         for question, log_p in told.items():
             true = course.learn.answers[question][chosen]
@@ -190,15 +190,20 @@ def _learnt(module: nn.Module, course: Course, random: torch.Generator, rate: fl
         loss.backward()
         optimiser.step()
         schedule.step()
-        if step % (STEPS // CHECKS) == 0:
-            score = sum(_losses(_chunked(trial, answer), course).values())
-            waited += 1
-            if score < best:
-                best, state, waited = score, copy.deepcopy(module.state_dict()), 0
+        if step % (steps // CHECKS) == 0:
+            losses = _losses(_chunked(trial, lambda x: _told(module, x)), course)
+            better = [question for question in best if losses[question] < best[question]]
+            waited = 0 if better else waited + 1
+            if better:
+                kept |= dict.fromkeys(better, copy.deepcopy(module))
+                best |= {question: losses[question] for question in better}
             if waited == WAIT:
                 break
-    module.load_state_dict(state)
-    return lambda x: _chunked(x, answer)
+    return lambda x: _chunked(x, lambda part: {q: _told(one, part)[q] for q, one in kept.items()})
+
+
+def _told(module: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    return {question: torch.log_softmax(z, -1) for question, z in module(x).items()}
 
 
 def _losses(told: Answers, course: Course) -> dict[str, float]:

@@ -53,15 +53,15 @@ def places(packed: Packed, sets: Collection[str]) -> list[Place]:
 
 
 def lineup(found: Sequence[Place], people: int, seed: int) -> Lineup:
-    """Windows of so many persons: of those to learn and to test, the ones most often seen alone.
+    """Windows of so many persons: of those to learn and to test, the ones seen in most moments.
 
-    Not all of them need a moment to stop by. Raises DataError if there are fewer, or none has.
+    Who was met in one room only is hardly learnt, so these are the attacker's best. Not all of them
+    need a moment to stop by. Raises DataError if there are fewer, or none has.
     """
     rng = np.random.default_rng(seed)
     part_of = _dealt(found, rng)
     in_part = Counter((place.person, part_of[place.moment]) for place in found)
-    persons = Counter(place.person for place in found)
-    again = [p for p, _ in persons.most_common() if in_part[p, "learn"] and in_part[p, "test"]]
+    again = [p for p in _met(found) if in_part[p, "learn"] and in_part[p, "test"]]
     chosen = set(again[:people])
     if len(chosen) < max(2, people) or not any(in_part[p, "stop"] for p in chosen):
         raise DataError(
@@ -87,6 +87,13 @@ def _alone(seen: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Iterator[tuple[i
         if end > start and seen[start] != NOBODY:
             for first in range(start, end - WINDOW + 1, WINDOW):
                 yield first, int(seen[start])
+
+
+def _met(found: Sequence[Place]) -> list[int]:
+    """Persons by the moments in which they are seen, then by windows, most first."""
+    moments = Counter(person for person, _ in {(place.person, place.moment) for place in found})
+    windows = Counter(place.person for place in found)
+    return sorted(windows, key=lambda person: (-moments[person], -windows[person], person))
 
 
 def _dealt(found: Sequence[Place], rng: np.random.Generator) -> dict[int, str]:

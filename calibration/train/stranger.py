@@ -194,7 +194,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     of = parser.add_mutually_exclusive_group(required=True)
     of.add_argument("--models", type=Path, help="folder of shipped models: their integers")
     of.add_argument("--model", type=Path, help="model.pt: its float twin")
-    parser.add_argument("--people", type=int, default=PEOPLE, help="the ones most often seen alone")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="the ones met most often")
     parser.add_argument("--sets", nargs="+", default=[], help="of these sets only")
     parser.add_argument("--seed", type=int, default=1, help="who and what is shown in which part")
     parser.add_argument("--json", type=Path, help="where the figures are written")

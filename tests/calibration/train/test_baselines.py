@@ -32,6 +32,7 @@ def tiny(monkeypatch):
         (heads, "WINDOWS", 2),
         (heads, "WINDOW", 48),
         (attackers, "STEPS", 48),
+        (attackers, "LINEAR_STEPS", 48),
         (attackers, "BATCH", 8),
         (stranger, "SEEDS", (1,)),
         (stranger, "DRAWS", 1),

@@ -73,6 +73,7 @@ def test_the_persons_seen_most_are_chosen_and_nobody_too_often(tmp_path, monkeyp
     listed = [
         rendered(tmp_path, p + 9 * m, "train", 25 + 20 * p, p) for p in range(9) for m in range(6)
     ]
+    listed += [rendered(tmp_path, 100 + m, "train", 900, 50) for m in range(5)]  # long, not often
     found = places(packed_of(listed), [])
     monkeypatch.setattr(lines, "MOST_WINDOWS", 10)
     shown = lineup(found, 3, 1)

@@ -26,6 +26,7 @@ PERSONS, K = 10, 12
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(attackers, "STEPS", 120)
+    monkeypatch.setattr(attackers, "LINEAR_STEPS", 240)
     monkeypatch.setattr(attackers, "BATCH", 48)
     monkeypatch.setattr(stranger, "SEEDS", (1,))
     monkeypatch.setattr(stranger, "DRAWS", 2)
