@@ -36,7 +36,12 @@ Vectors = Callable[[PackedClip], F32]  # a clip's embeddings, (T, D)
 def normal_life(
     model: Model, packed: Packed, vectors: Vectors, fit: Sequence[int], held: Sequence[int]
 ) -> dict[str, NormalLife]:
-    """Features of every member on clips, by index: what the covariance is of, and what ranks it."""
+    """Features of every member on clips, by index: what the covariance is of, and what ranks it.
+
+    The model is left ready for use, not for training: what is dropped out there would count here.
+    """
+    for part in model.parts():
+        part.eval()
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(SEED)
         parts = [_features(model, packed, vectors, clips) for clips in (fit, held)]

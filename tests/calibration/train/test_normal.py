@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytestmark = pytest.mark.train
 
 from calibration.data import Clip, Interval
-from calibration.train.family import MEMBERS
+from calibration.train.family import MEMBERS, rows
 from calibration.train.normal import BEGINNING, EVERY, normal_life, normal_steps
 from calibration.train.packed import Packed, PackedClip
 from calibration.train.targets import concatenate, targets
@@ -68,7 +68,7 @@ def test_features_come_from_normal_steps_of_the_named_clips() -> None:
 def test_it_repeats_and_leaves_the_generator_alone() -> None:
     of = packed(("1", "walk", 0, 10), ("2", "walk", 0, 10))
     model = Model(0.9)
-    model.family.eval()
+    model.family.train()  # as it is when it was just made
     torch.manual_seed(1)
     state = torch.get_rng_state()
     first, second = (normal_life(model, of, vectors, [0], [1])["l"].fit for _ in range(2))
@@ -79,3 +79,18 @@ def test_it_repeats_and_leaves_the_generator_alone() -> None:
 def test_clips_without_normal_life_give_no_features() -> None:
     of = packed(("1", "fight", 0, 10))
     assert normal_life(Model(0.9), of, vectors, [0], [0])["s"].fit.shape == (0, 64)
+
+
+def test_the_features_are_those_that_the_exported_family_will_have() -> None:
+    """Nothing is dropped out: with hardly any noise they are the same as of the family in use."""
+    of, model = packed(("1", "walk", 0, 10)), Model(1 / 256)
+    model.family.train()
+    found = normal_life(model, of, vectors, [0], [0])["l"].fit
+    model.family.eval()
+    with torch.inference_mode():
+        clean = model.release.clean(torch.from_numpy(vectors(of.clips[0])))
+        window = rows(clean, model.noise_ratio, torch.ones(len(clean)))[None, None]
+        features, _ = model.family(window, torch.zeros(1, 1, dtype=torch.long))["l"]
+    wanted = features[0, BEGINNING::EVERY].numpy()
+    assert np.abs(found - wanted).max() < 0.1
+    assert np.abs(wanted - wanted.mean(axis=0)).max() > 0.3  # control: there is something to see
