@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from calibration.train.family import MEMBERS, SENSORS_MAX
+from calibration.train.family import MEMBERS, SENSORS_MAX, WINDOW
 from calibration.train.heads import received
 from calibration.train.packed import Packed, PackedClip
 from calibration.train.targets import KINDS
@@ -70,9 +70,11 @@ def _features(
             continue
         clean = model.release.clean(torch.from_numpy(np.stack([vectors(view) for view in views])))
         window = received(clean, torch.ones(clean.shape[:2]), model.noise_ratio)[None]
+        # A stream that has only begun has a window's worth of gaps before it, as in a bridge.
+        window = torch.nn.functional.pad(window, (0, 0, WINDOW, 0))
         modality = torch.zeros(window.shape[:2], dtype=torch.long)
         for name, (features, _) in model.family(window, modality).items():
-            found[name].append(features[0].numpy()[steps])
+            found[name].append(features[0].numpy()[WINDOW + steps])
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytestmark = pytest.mark.train
 
 from calibration.data import Clip, Interval
-from calibration.train.family import MEMBERS, rows
+from calibration.train.family import MEMBERS, WINDOW, rows
 from calibration.train.normal import BEGINNING, EVERY, normal_life, normal_steps
 from calibration.train.packed import Packed, PackedClip
 from calibration.train.targets import concatenate, targets
@@ -81,16 +81,18 @@ def test_clips_without_normal_life_give_no_features() -> None:
     assert normal_life(Model(0.9), of, vectors, [0], [0])["s"].fit.shape == (0, 64)
 
 
-def test_the_features_are_those_that_the_exported_family_will_have() -> None:
-    """Nothing is dropped out: with hardly any noise they are the same as of the family in use."""
+def test_the_features_are_those_of_a_bridges_window() -> None:
+    """With gaps before the stream and nothing dropped out; hardly any noise, so that they agree."""
     of, model = packed(("1", "walk", 0, 10)), Model(1 / 256)
     model.family.train()
     found = normal_life(model, of, vectors, [0], [0])["l"].fit
     model.family.eval()
     with torch.inference_mode():
         clean = model.release.clean(torch.from_numpy(vectors(of.clips[0])))
-        window = rows(clean, model.noise_ratio, torch.ones(len(clean)))[None, None]
-        features, _ = model.family(window, torch.zeros(1, 1, dtype=torch.long))["l"]
-    wanted = features[0, BEGINNING::EVERY].numpy()
-    assert np.abs(found - wanted).max() < 0.1
-    assert np.abs(wanted - wanted.mean(axis=0)).max() > 0.3  # control: there is something to see
+        seen = rows(clean, model.noise_ratio, torch.ones(len(clean)))
+        window = torch.zeros(1, 1, WINDOW, seen.shape[-1])
+        for k, step in enumerate(range(BEGINNING, STEPS, EVERY)):
+            window[0, 0, -step - 1 :] = seen[: step + 1]
+            features, _ = model.family(window, torch.zeros(1, 1, dtype=torch.long))["l"]
+            assert np.abs(found[k] - features[0, -1].numpy()).max() < 0.1
+    assert np.abs(found - found.mean(axis=0)).max() > 0.3  # control: there is something to see
