@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from calibration.clusters import Clusters, cluster
 from calibration.data import Clip
-from calibration.metrics import MIN_EVENT_GROUPS, TAIL, Bounds, auc
+from calibration.metrics import MIN_EVENT_GROUPS, TAIL, Bounds, weighted_auc
 from calibration.rooms.track import RATE_HZ
 from calibration.train.targets import KINDS, targets
 
@@ -155,13 +155,12 @@ class _Kind:
     def about(self) -> Figures:
         """How many, and how they are ranked: the mean AUC over the draws."""
         positives = int(self.true.sum())
-        areas = [auc(list(draw), list(self.true)) for draw in self.scores]
-        defined = [area for area in areas if area is not None]
-        return {
-            "positives": positives,
-            "negatives": len(self.true) - positives,
-            "auc": float(np.mean(defined)) if defined else None,
-        }
+        negatives, once = len(self.true) - positives, np.ones((1, len(self.true)))
+        area = None
+        if positives and negatives:
+            areas = [weighted_auc(list(draw), list(self.true), once) for draw in self.scores]
+            area = float(np.mean(areas))
+        return {"positives": positives, "negatives": negatives, "auc": area}
 
     def counts(self, threshold: float, clips: int) -> Floats:
         """(R, N, 3): true positives, false positives, false negatives of every clip."""

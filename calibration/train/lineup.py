@@ -63,11 +63,13 @@ def lineup(found: Sequence[Place], people: int, seed: int) -> Lineup:
     in_part = Counter((place.person, part_of[place.moment]) for place in found)
     again = [p for p in _met(found) if in_part[p, "learn"] and in_part[p, "test"]]
     chosen = set(again[:people])
-    if len(chosen) < max(2, people) or not any(in_part[p, "stop"] for p in chosen):
+    if len(chosen) < max(2, people):
         raise DataError(
             f"{len(again)} persons are alone for 2 s in more moments than one, and {people} are "
-            f"wanted, some of them in three: render more clips, or name fewer"
+            f"wanted: render more clips, or name fewer"
         )
+    if not any(in_part[p, "stop"] for p in chosen):
+        raise DataError("none of the persons is alone for 2 s in three moments: render more clips")
     shown: Lineup = {part: [] for part in PARTS}
     seen: Counter[tuple[int, str]] = Counter()
     for k in rng.permutation(len(found)):

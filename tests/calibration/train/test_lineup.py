@@ -91,3 +91,8 @@ def test_too_few_persons_are_refused(tmp_path):
     with pytest.raises(DataError, match="0 persons"):
         lineup(once, 2, 1)
     assert np.unique([p.person for p in lineup(found, 2, 1)["test"]]).size == 2
+
+
+def test_persons_met_twice_only_leave_nothing_to_stop_by(tmp_path):
+    with pytest.raises(DataError, match="in three moments"):
+        lineup(places(crowd(tmp_path, moments=2), []), 12, 1)
