@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from calibration.metrics import auc
-from calibration.train.family import WINDOW, Family, rows
+from calibration.train.family import Family, rows
 from calibration.train.networks import Release, noisy
 from calibration.train.packed import Packed
 from calibration.train.targets import KINDS
@@ -59,11 +59,8 @@ def probabilities(
         clean = release.clean(torch.from_numpy(embedding)).expand(DRAWS, -1, -1)
         window = rows(noisy(clean, noise_ratio), noise_ratio, torch.ones(clean.shape[:2]))
         modality = torch.zeros((DRAWS, 1), dtype=torch.long)
-        # A bridge's window begins with gaps while its stream is young.
-        young = nn.functional.pad(window[:, None], (0, 0, WINDOW, 0))
-        _, heads = family(young, modality, member)[member]
-    said = torch.sigmoid(heads.behaviours[:, WINDOW:])
-    return np.asarray(said.numpy(), dtype=np.float32)
+        _, heads = family(window[:, None], modality, member)[member]
+    return np.asarray(torch.sigmoid(heads.behaviours).numpy(), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
