@@ -219,18 +219,34 @@ static float on_mover(const Lamp *lamp, const float *position, const float *norm
   return light * dimmed(lamp, share);
 }
 
-static float touched(const Scene *scene, const float *gains, size_t i)
+void rooms_touch(const Scene *scene, const float *gains)
+{
+  for (size_t i = 0; i < (size_t)scene->pixels; i++) {
+    int moves = scene->moving.who[i] != 0;
+    const Points *points = moves ? &scene->moving : &scene->still;
+    const float *position = points->position + 3 * i, *normal = points->normal + 3 * i;
+
+    scene->touched.pixel[i] = moves || is_touched(scene, i);
+    if (!scene->touched.pixel[i])
+      continue;
+    scene->touched.open[i] = openness(&scene->crowd, position, normal);
+    for (int32_t l = 0; l < scene->lamps; l++)
+      if (gains[l] != 0)
+        scene->touched.lamp[(size_t)l * (size_t)scene->pixels + i] =
+            moves ? on_mover(scene->lamp + l, position, normal) : on_room(scene, l, i);
+  }
+}
+
+static float shaded(const Scene *scene, const float *gains, size_t i)
 {
   int moves = scene->moving.who[i] != 0;
   const Points *points = moves ? &scene->moving : &scene->still;
-  const float *position = points->position + 3 * i, *normal = points->normal + 3 * i;
-  float light = gains[scene->lamps] * ambient(scene, normal) *
-                openness(&scene->crowd, position, normal);
+  float light = gains[scene->lamps] * ambient(scene, points->normal + 3 * i) *
+                scene->touched.open[i];
 
   for (int32_t l = 0; l < scene->lamps; l++)
     if (gains[l] != 0)
-      light += gains[l] * (moves ? on_mover(scene->lamp + l, position, normal)
-                                 : on_room(scene, l, i));
+      light += gains[l] * scene->touched.lamp[(size_t)l * (size_t)scene->pixels + i];
   light *= points->albedo[i];
   if (!moves)
     light += gains[scene->lamps + 1] * scene->emission[i];
@@ -260,8 +276,5 @@ void rooms_light(const Scene *scene, const float *gains, float *empty)
 void rooms_shade(const Scene *scene, const float *gains, const float *empty, float *radiance)
 {
   for (size_t i = 0; i < (size_t)scene->pixels; i++)
-    if (scene->moving.who[i] || is_touched(scene, i))
-      radiance[i] = touched(scene, gains, i);
-    else
-      radiance[i] = empty[i];
+    radiance[i] = scene->touched.pixel[i] ? shaded(scene, gains, i) : empty[i];
 }

@@ -85,6 +85,13 @@ typedef struct {
   const Blob *blobs; /* (people, BLOBS) */
 } Crowd;
 
+/* Keep in step with Touched in raster.py: pixels whose light those who are there may change. */
+typedef struct {
+  uint8_t *pixel; /* (P,) 1: it is one */
+  float *open;    /* (P,) share of the ambient light that reaches it, only of those pixels */
+  float *lamp;    /* (L, P) what each lamp sends there, only of those pixels */
+} Touched;
+
 /* Keep in step with Scene in raster.py. */
 typedef struct {
   int32_t pixels, lamps;
@@ -97,6 +104,7 @@ typedef struct {
   const uint8_t *who; /* (P,) the same, but 0 also for whoever is seen in a mirror */
   Crowd crowd;
   float sky, ground; /* ambient light on what faces up and down */
+  Touched touched;
 } Scene;
 
 /* Mesh at rest -> in the room. bones (V, 4) below the number of matrices (3, 4). */
@@ -125,7 +133,12 @@ void rooms_bake(const Lamp *lamps, int32_t count, int32_t pixels, const Points *
  * room with nobody in it. */
 void rooms_light(const Scene *scene, const float *gains, float *empty);
 
-/* With those who are there now, radiance (P,): what they do not touch is copied from `empty`. */
+/* What those who are there now touch, and with how much of each lamp whose gain is not 0: true until
+ * somebody moves or another lamp burns. */
+void rooms_touch(const Scene *scene, const float *gains);
+
+/* With those who are there now, radiance (P,): what they do not touch is copied from `empty`. Needs
+ * rooms_touch. */
 void rooms_shade(const Scene *scene, const float *gains, const float *empty, float *radiance);
 
 #endif

@@ -106,6 +106,12 @@ class Crowd(ctypes.Structure):
     _fields_ = (("people", Count), ("around", Address), ("blobs", Address))
 
 
+class Touched(ctypes.Structure):
+    """Pixels whose light those who are there may change, and what of it reaches them."""
+
+    _fields_ = (("pixel", Address), ("open", Address), ("lamp", Address))
+
+
 class Scene(ctypes.Structure):
     """All that one picture is shaded from."""
 
@@ -122,6 +128,7 @@ class Scene(ctypes.Structure):
         ("crowd", Crowd),
         ("sky", Number),
         ("ground", Number),
+        ("touched", Touched),
     )
 
 
@@ -141,6 +148,7 @@ def library() -> ctypes.CDLL:
         "rooms_cover": [Address, Address],
         "rooms_bake": [Address, Count, Count, points, ctypes.POINTER(Baked)],
         "rooms_light": [ctypes.POINTER(Scene), Address, Address],
+        "rooms_touch": [ctypes.POINTER(Scene), Address],
         "rooms_shade": [ctypes.POINTER(Scene), Address, Address, Address],
     }
     for name, arguments in signatures.items():

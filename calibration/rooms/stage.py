@@ -169,6 +169,7 @@ class Shot:
         self._scene = self._light()
         self._settled = -1
         self._shown: tuple[int, bytes] | None = None
+        self._touched: tuple[int, bytes] | None = None  # version, and which lamps burnt
 
     def draw(self, gains: F4) -> tuple[F4, U1]:
         """gains (L + 2,): of each lamp, of the ambient light, of what shines by itself.
@@ -185,9 +186,17 @@ class Shot:
             native, empty = raster.library(), self._empty.ctypes.data
             if settled or self._shown is None or self._shown[1] != key[1]:
                 native.rooms_light(self._scene, where, empty)
+            self._touch(gains, where)
             native.rooms_shade(self._scene, where, empty, self._radiance.ctypes.data)
             self._shown = key
         return self._radiance.reshape(HEIGHT, WIDTH), self._who.reshape(HEIGHT, WIDTH)
+
+    def _touch(self, gains: F4, where: int) -> None:
+        """While nobody moves, lamps may flicker: how much of each reaches what stays the same."""
+        now = self._stage.version, (gains != 0).tobytes()
+        if now != self._touched:
+            raster.library().rooms_touch(self._scene, where)
+            self._touched = now
 
     def _settle(self) -> bool:
         """Put what is at rest now among what stands; whether there was anything to do."""
@@ -254,6 +263,9 @@ class Shot:
         baked = raster.Baked(
             *(part.ctypes.data for part in (self._direct, self._lit, self._inverse, self._spot))
         )
+        self._is_touched, self._open = np.zeros(PIXELS, np.uint8), np.zeros(PIXELS, np.float32)
+        self._sent = np.zeros(shape, np.float32)
+        touched = (part.ctypes.data for part in (self._is_touched, self._open, self._sent))
         lamps = ctypes.addressof(stage.lamp_array)
         return raster.Scene(
             PIXELS,
@@ -267,6 +279,7 @@ class Shot:
             self._who.ctypes.data,
             raster.Crowd(),
             *stage.ambient,
+            raster.Touched(*touched),
         )
 
 

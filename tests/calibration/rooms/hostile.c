@@ -76,6 +76,7 @@ static size_t draw(const float *lens)
   Points moving = {numbers(3 * PIXELS), numbers(3 * PIXELS), numbers(PIXELS), calloc(PIXELS, 1)};
   Baked baked = {numbers(2 * PIXELS), numbers(2 * PIXELS), numbers(2 * PIXELS),
                  malloc(2 * PIXELS * 2 * sizeof(int16_t))};
+  Touched touched = {malloc(PIXELS), numbers(PIXELS), numbers(2 * PIXELS)};
   Blob *blobs = (Blob *)numbers(4 * 2 * BLOBS);
   Box *around = (Box *)numbers(6 * 2);
   View camera = view(WIDTH, HEIGHT, lens);
@@ -107,8 +108,9 @@ static size_t draw(const float *lens)
     gains[i] = number();
   {
     Scene scene = {PIXELS, 2, lamps, still, emission, tint, baked, moving, who,
-                   {2, around, blobs}, number(), number()};
+                   {2, around, blobs}, number(), number(), touched};
     rooms_light(&scene, gains, emission);
+    rooms_touch(&scene, gains);
     rooms_shade(&scene, gains, emission, radiance);
   }
   for (int i = 0; i < PIXELS; i++)
@@ -119,7 +121,7 @@ static size_t draw(const float *lens)
                   who,
                   still.position, still.normal, still.albedo, still.who, moving.position,
                   moving.normal, moving.albedo, moving.who, baked.direct, baked.lit, baked.inverse,
-                  baked.spot, blobs, around};
+                  baked.spot, touched.pixel, touched.open, touched.lamp, blobs, around};
   for (size_t i = 0; i < sizeof made / sizeof *made; i++)
     free(made[i]);
   return drawn;

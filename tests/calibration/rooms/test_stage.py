@@ -97,6 +97,17 @@ def test_a_shadow_falls_away_from_the_lamp_and_gains_switch():
     assert not dark.any()
 
 
+def test_a_lamp_that_flickers_while_nobody_moves_is_as_if_drawn_anew():
+    stage = tiny_stage([BODY.near])
+    shot = Shot(stage, CORNER)
+    for place, seen in ((0.2, [0.0, 1.0, 0.7, 0.0, 0.4]), (0.6, [0.9, 0.0, 0.5])):
+        stage.pose([standing(place)])
+        for lamp in seen:
+            gains = np.array([lamp, 0.5 + lamp, 1.0], np.float32)
+            anew = Shot(stage, CORNER).draw(gains)[0]
+            assert np.array_equal(shot.draw(gains)[0], anew)
+
+
 def test_people_keep_ambient_light_off_the_floor_beside_them():
     stage = tiny_stage([BODY.near])
     shot, ambient = Shot(stage, ABOVE), np.array([0, 1, 0], np.float32)
