@@ -10,16 +10,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from calibration.rooms import body, makehuman, score, splits
+from calibration.rooms import body, makehuman, score, splits, workers
 from calibration.rooms.assets import MAKEHUMAN, find
 from calibration.rooms.body import Body, Style
 from calibration.rooms.errors import RoomsError
@@ -86,9 +84,8 @@ def _baked(folder: Path, numbers: list[int], jobs: int) -> Iterable[None]:
     if jobs <= 1:
         yield from map(bake_one, numbers)
         return
-    processes = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=processes) as workers:
-        yield from workers.map(bake_one, numbers)
+    with workers.pool(jobs) as pool:
+        yield from pool.map(bake_one, numbers)
 
 
 def _bake_body(folder: Path, number: int) -> None:
