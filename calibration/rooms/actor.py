@@ -92,6 +92,14 @@ class Actor:
         """Where a thing was during the last steps, (K, 3, 4)."""
         self.rides.append(Ride(prop, self.now - len(matrices), np.asarray(matrices)))
 
+    def ways(self, start: int) -> Array:
+        """Floor points below the pelvis since step `start`, (N, 2); NaN while he is away."""
+        if start >= self.now:
+            return np.empty((0, 2))
+        points = np.concatenate(self._root)[start:, [0, 2]]
+        points[np.concatenate(self._posture)[start:] == Posture.ABSENT] = np.nan
+        return points
+
     def cut(self, step: int) -> None:
         """Forget everything from `step` on."""
         turns, root = np.concatenate(self._turns)[:step], np.concatenate(self._root)[:step]

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from calibration.rooms.track import Event, Posture
 
 Array = npt.NDArray[np.float64]
 Generator = np.random.Generator
+T = TypeVar("T")
 
 LONGEST_S = 60.0
 SHORTEST_S = 3.0
@@ -121,18 +124,29 @@ def length(rng: Generator, middle: float = 10.0) -> float:
 
 def something(actor: Actor, seconds: float) -> None:
     """One act of everyday life that this room allows; raises NoFit if none of a few does."""
-    names = list(DAILY)
-    share = np.array([DAILY[name][0] for name in names])
-    for attempt in range(TRIES):
-        step, at, yaw = actor.now, actor.at.copy(), actor.yaw
-        name = names[int(actor.rng.choice(len(names), p=share / share.sum()))]
-        try:
-            DAILY[name][1](actor, seconds)
-        except NoFit:
-            if attempt == TRIES - 1:
-                raise
+    for _ in range(TRIES):
+        reason = tried([actor], partial(chosen(actor.rng, DAILY), actor, seconds))
+        if reason is None:
+            return
+    raise NoFit(f"nothing to do here: {reason}")
+
+
+def chosen(rng: Generator, acts: Mapping[str, tuple[float, T]]) -> T:
+    """One of name: (weight, what), by the weights."""
+    names = list(acts)
+    share = np.array([acts[name][0] for name in names])
+    return acts[names[int(rng.choice(len(names), p=share / share.sum()))]][1]
+
+
+def tried(actors: Sequence[Actor], act: Callable[[], None]) -> NoFit | None:
+    """Do it; or say why that is not possible here, the actors as they were before."""
+    before = [(actor, actor.now, actor.at.copy(), actor.yaw) for actor in actors]
+    try:
+        act()
+    except NoFit as reason:
+        for actor, step, at, yaw in before:
             if actor.now > step > 0:
                 actor.cut(step)
             actor.at, actor.yaw = at, yaw
-        else:
-            return
+        return reason
+    return None

@@ -9,9 +9,9 @@ difficult to stage is not rarer for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +36,16 @@ Generator = np.random.Generator
 F4 = npt.NDArray[np.float32]
 
 ATTEMPTS = 8
-CAMERAS = np.array([0.5, 0.35, 0.15])  # share of moments with one, two, three
+CAMERAS: dict[splits.Kind, tuple[float, ...]] = {  # share of recordings with one, two, three
+    "moments": (0.5, 0.35, 0.15),
+    "life": (0.7, 0.3),
+    "after": (0.5, 0.5),
+}
 INFRARED = 0.2
+NEAR_PEOPLE = 2  # up to so many are drawn with their fine mesh
+SAMPLES = 24  # steps at which cameras are chosen, for each minute that is begun
 KNOWN = 0.65  # of moments: the camera has seen the empty room before they begin
 BEFORE = 20  # frames of it
-NEAR_PEOPLE = 2  # up to so many are drawn with their fine mesh
-SAMPLES = 24  # steps at which cameras are chosen
 OUTSIDE = 1000.0  # pixels: a joint that is further from the picture is said to be there
 
 
@@ -65,24 +69,44 @@ class Plan:
     script: str
     cameras: int
     people: tuple[int, ...]
+    kind: splits.Kind = "moments"
+
+    @property
+    def series(self) -> str:
+        """What it belongs to, with a folder of its own."""
+        return splits.series(self.kind, self.split)
 
 
 def plan(seed: int, number: int) -> Plan:
     """Which script, how many cameras, whose bodies. Raises RoomsError for a seed out of range."""
-    rng = seeds.stream(seed, number, 0, "moment")
-    many = 1 + int(rng.choice(len(CAMERAS), p=CAMERAS))
-    split, script = splits.of_moment(number), scripts.draw(rng)
-    bodies = splits.BODIES[split]
-    drawn = seeds.stream(seed, number, 0, "cast").permutation(len(bodies))
-    people = tuple(bodies[int(k)] for k in drawn[: scripts.people(script)])
-    return Plan(number, split, script, many, people)
+    return _plan(seed, number, "moments", splits.of_moment(number))
+
+
+def plan_long(seed: int, number: int, kind: splits.Kind, split: splits.Split) -> Plan:
+    """The same for the recording with this number of a long kind, life or after."""
+    return _plan(seed, number, kind, split)
+
+
+def plan_again(notes: Mapping[str, Any]) -> Plan:
+    """From the notes of a clip, what it was made from."""
+    kind, split = splits.parted(notes["split"])
+    return _plan(notes["seed"], notes["moment"], kind, split)
+
+
+def _plan(seed: int, number: int, kind: splits.Kind, split: splits.Split) -> Plan:
+    series = splits.series(kind, split)
+    rng = seeds.stream(seed, number, 0, "moment", series)
+    many = 1 + int(rng.choice(len(CAMERAS[kind]), p=CAMERAS[kind]))
+    script, bodies = scripts.draw(rng, kind), splits.BODIES[split]
+    drawn = seeds.stream(seed, number, 0, "cast", series).permutation(len(bodies))
+    people = tuple(bodies[int(k)] for k in drawn[: scripts.people(script, kind)])
+    return Plan(number, split, script, many, people, kind)
 
 
 def make(
-    seed: int, number: int, company: Company, *, keep_frames: bool = False
+    seed: int, wanted: Plan, company: Company, *, keep_frames: bool = False
 ) -> tuple[Recording, ...]:
     """Stage and record one moment; raises RoomsError if ATTEMPTS draws could not be staged."""
-    wanted = plan(seed, number)
     reasons = []
     for attempt in range(ATTEMPTS):
         try:
@@ -90,8 +114,8 @@ def make(
         except NoFit as reason:
             reasons.append(str(reason))
     raise RoomsError(
-        f"moment {number} ({wanted.script}) of seed {seed} could not be staged in {ATTEMPTS} "
-        f"attempts: {'; '.join(reasons)}"
+        f"moment {wanted.number} ({wanted.script}) of seed {seed} could not be staged in "
+        f"{ATTEMPTS} attempts: {'; '.join(reasons)}"
     )
 
 
@@ -99,9 +123,9 @@ def _attempt(
     seed: int, wanted: Plan, attempt: int, company: Company, *, keep_frames: bool
 ) -> tuple[Recording, ...]:
     def stream(purpose: str) -> Generator:
-        return seeds.stream(seed, wanted.number, attempt, purpose)
+        return seeds.stream(seed, wanted.number, attempt, purpose, wanted.series)
 
-    infrared = stream("sensor0").random() < INFRARED
+    infrared, known = _habit(stream("sensor0"), wanted.kind)
     moment = staged(wanted, company, stream)
     views = _place(moment, stream("camera0"), wanted.cameras)
     stage = _light(moment, views, stream("camera1"), infrared=infrared)
@@ -109,7 +133,6 @@ def _attempt(
     gains = night if infrared else moment.gains
     shots = [Shot(stage, view) for view in views]
     sensors = [Sensor(stream(f"sensor{k + 1}"), infrared=infrared) for k in range(len(views))]
-    known = bool(stream("sensor0").random() > 1 - KNOWN)
     before = _empty(stage, moment, shots, sensors, gains) if known else [None] * len(views)
     frames, pixels = _film(stage, moment, shots, sensors, gains)
     canvases = [_canvas(frame) for frame in frames]
@@ -117,7 +140,7 @@ def _attempt(
         Recording(
             moment=wanted.number,
             camera=k,
-            split=wanted.split,
+            split=wanted.series,
             seed=seed,
             canvas=canvases[k],
             planes=_planes(canvases[k], before[k]),
@@ -134,6 +157,16 @@ def _attempt(
     )
 
 
+def _habit(rng: Generator, kind: splits.Kind) -> tuple[bool, bool]:
+    """Whether it is night, by infrared light, and whether the cameras know the empty room.
+
+    One number decides both of a moment, so at night none is known; of long recordings, two do.
+    """
+    first = float(rng.random())
+    second = first if kind == "moments" else float(rng.random())
+    return first < INFRARED, second > 1 - KNOWN
+
+
 def staged(wanted: Plan, company: Company, stream: Callable[[str], Generator]) -> Moment:
     """Room, people and what they do. Raises NoFit."""
     rng = stream("room")
@@ -141,11 +174,16 @@ def staged(wanted: Plan, company: Company, stream: Callable[[str], Generator]) -
     room = build_room(int(rooms[int(rng.integers(len(rooms)))]))
     setting = Setting(room, Ground(room), repertoire(wanted.split, company), stream("physics"))
     script = stream("script")
-    played = scripts.stage(wanted.script, setting, wanted.people, company.body, script)
+    people = wanted.people
+    played = scripts.stage(wanted.script, setting, people, company.body, script, wanted.kind)
     start, stop = scripts.window(played, script)
     steps = played.actors[0].now
     room = setting.room  # with what people brought
-    gains = lights.gains(rng, room, steps, _switches(script, played.actors))
+    if wanted.kind == "life":
+        touches = [step for actor in played.actors for step in actor.switched]
+        gains = lights.of_minutes(rng, room, _somebody(played.actors), touches)
+    else:
+        gains = lights.gains(rng, room, steps, _switches(script, played.actors))
     rides = [ride for actor in played.actors for ride in actor.rides if ride.start < steps]
     props = moved(rng, room, steps, setting.passages, rides)
     tracks = tuple(excerpt(actor.track(), start, stop) for actor in played.actors)
@@ -153,6 +191,12 @@ def staged(wanted: Plan, company: Company, stream: Callable[[str], Generator]) -
     return Moment(
         room, tracks, {k: m[start:stop] for k, m in props.items()}, gains[start:stop], events
     )
+
+
+def _somebody(actors: Sequence[Actor]) -> npt.NDArray[np.bool_]:
+    """(N,): anybody is in the room."""
+    there = [actor.track().posture != Posture.ABSENT for actor in actors]
+    return np.asarray(np.any(there, axis=0))
 
 
 def _switches(rng: Generator, actors: Sequence[Actor]) -> tuple[tuple[int, bool], ...]:
@@ -176,7 +220,8 @@ def _place(moment: Moment, rng: Generator, number: int) -> tuple[Camera, ...]:
     meshes = [prop.mesh for prop in room.props]
     glancing = Stage(room.surface, room.reflectance(infrared=False), (), (0.5, 0.5), meshes)
     glancing.pose(_things(moment, _middle(moment)))
-    steps = np.unique(np.linspace(0, moment.steps - 1, SAMPLES).astype(int))
+    samples = SAMPLES * max(1, -(-moment.steps // (60 * RATE_HZ)))
+    steps = np.unique(np.linspace(0, moment.steps - 1, samples).astype(int))
     if moment.events:
         inside = [np.linspace(e.onset, e.end - 1, SAMPLES // 2).astype(int) for e in moment.events]
         steps = np.unique(np.concatenate([steps, *inside]))

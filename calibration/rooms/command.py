@@ -5,6 +5,9 @@ Moments are numbered from 0 and dealt to worker processes in order; each yields 
 What a moment becomes depends on the seed and its number only, so a run that was interrupted goes on
 where it stopped, and another number of jobs changes nothing. Labels are written at the end,
 however it comes.
+
+Long recordings are made in the same way into sets of their own: `life`, about ten minutes in which
+nobody falls, and `after`, the minutes after a fall. They are of one split, test or val.
 """
 
 from __future__ import annotations
@@ -17,15 +20,15 @@ import logging
 import multiprocessing
 import os
 import platform
-import signal
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calibration.rooms import splits, workers
 from calibration.rooms.errors import RoomsError
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S = 5.0
 BAKE = "bake"
-MEAN_STEPS = 140  # of a clip, for the estimate of space
+MEAN_STEPS = {"moments": 140, "life": 6200, "after": 1700}  # of a clip, to estimate space
 STEP_BYTES, FRAME_BYTES, BODY_BYTES = 9_000, 14_000, 800_000
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # processes are enough
 PACKAGES = ("numpy", "opencv-python-headless", "mujoco-core", "mujoco")
@@ -49,6 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--assets", type=Path, required=True, help="folder of bodies and motions")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes")
     parser.add_argument("--seed", type=int, default=1, help="another seed is another set")
+    parser.add_argument(
+        "--kind",
+        choices=splits.KINDS,
+        default="moments",
+        help="short moments of all splits, ten minutes of ordinary life, or the time after a fall",
+    )
+    parser.add_argument(
+        "--split", choices=splits.JUDGED, help="of life and after: whose people and rooms (test)"
+    )
     parser.add_argument("--keep-frames", action="store_true", help="also write lossless videos")
     parser.add_argument("--sheet", metavar="LABEL", help="then draw a contact sheet of this label")
 
@@ -57,18 +69,22 @@ def run(args: argparse.Namespace) -> int:
     """Render what is missing -> 0. Raises RoomsError."""
     if args.clips < 1 or args.jobs < 1:
         raise RoomsError("--clips and --jobs are at least 1")
+    if args.kind == "moments" and args.split:
+        raise RoomsError("moments are dealt to all splits; --split is for --kind life and after")
     for name in ONE_THREAD:
         os.environ[name] = "1"
     from calibration.rooms import sheet, store
 
     job = Job(args.out, args.seed, args.keep_frames, args.jobs)
-    plans = list(planned(args.seed, args.clips))
-    store.open_set(args.out, made_by(args.seed, frames=args.keep_frames))
+    plans = list(planned(args.seed, args.clips, args.kind, args.split or "test"))
+    kind = args.kind if args.kind == "moments" else plans[0].series
+    store.open_set(args.out, made_by(args.seed, kind, frames=args.keep_frames))
     missing = [plan for plan in plans if not job.done(plan)]
     _check_space(job, missing)
     bakery = _bake(args.assets, job, plans)
     try:
-        _render(job, missing)
+        with workers.orderly_end():
+            _render(job, missing)
     finally:
         clips = store.write_labels(args.out)
         store.write_people(args.out, _people(bakery, plans))
@@ -92,18 +108,20 @@ class Job:
         from calibration.rooms import store
 
         return all(
-            store.has(self.out, plan.split, plan.number, k, video=self.keep_frames)
+            store.has(self.out, plan.series, plan.number, k, video=self.keep_frames)
             for k in range(plan.cameras)
         )
 
 
-def planned(seed: int, clips: int) -> Iterator[Plan]:
-    """The first moments that have `clips` cameras together."""
-    from calibration.rooms.clip import plan
+def planned(
+    seed: int, clips: int, kind: splits.Kind = "moments", split: splits.Split = "test"
+) -> Iterator[Plan]:
+    """The first moments, or long recordings of `split`, that have `clips` cameras together."""
+    from calibration.rooms.clip import plan, plan_long
 
     number = cameras = 0
     while cameras < clips:
-        moment = plan(seed, number)
+        moment = plan(seed, number) if kind == "moments" else plan_long(seed, number, kind, split)
         yield moment
         number, cameras = number + 1, cameras + moment.cameras
 
@@ -111,12 +129,14 @@ def planned(seed: int, clips: int) -> Iterator[Plan]:
 # ---- what made a set ---------------------------------------------------------------------------
 
 
-def made_by(seed: int, *, frames: bool) -> dict[str, Any]:
-    """What decides a set's bytes; a set that was begun by something else is refused."""
-    from calibration.rooms import splits
+def made_by(seed: int, kind: str = "moments", *, frames: bool) -> dict[str, Any]:
+    """What decides a set's bytes; a set that was begun by something else is refused.
 
+    kind: moments, or the series of long recordings.
+    """
     return {
         "version": 1,
+        "kind": kind,
         "seed": seed,
         "frames": frames,
         "recipe": _recipe(),
@@ -152,8 +172,6 @@ def _processor() -> str:
 
 def _people(bakery: Bakery, plans: list[Plan]) -> Iterator[Mapping[str, Any]]:
     """One row of people.csv per body of the plans."""
-    from calibration.rooms import splits
-
     for number in sorted({person for plan in plans for person in plan.people}):
         body = bakery.body(number)
         yield {
@@ -175,7 +193,7 @@ def _check_space(job: Job, missing: list[Plan]) -> None:
     from calibration.rooms import store
 
     each = STEP_BYTES + (FRAME_BYTES if job.keep_frames else 0)
-    need = sum(plan.cameras for plan in missing) * MEAN_STEPS * each
+    need = sum(plan.cameras * MEAN_STEPS[plan.kind] for plan in missing) * each
     free = store.free_bytes(job.out)
     if need > free:
         raise RoomsError(
@@ -201,12 +219,12 @@ def _bake(assets: Path, job: Job, plans: list[Plan]) -> Bakery:
 # ---- rendering ---------------------------------------------------------------------------------
 
 
-def record(job: Job, number: int) -> tuple[int, int]:
+def record(job: Job, plan: Plan) -> tuple[int, int]:
     """In a worker: make and save one moment -> clips, frames."""
     from calibration.rooms import clip, store
 
     company = _bakery(job.out / BAKE)
-    recordings = clip.make(job.seed, number, company, keep_frames=job.keep_frames)
+    recordings = clip.make(job.seed, plan, company, keep_frames=job.keep_frames)
     for recording in recordings:
         store.save(job.out, recording)
     return len(recordings), sum(len(recording.planes) for recording in recordings)
@@ -219,26 +237,17 @@ def _bakery(folder: Path) -> Bakery:
     return Bakery(folder)
 
 
-def begin_worker() -> None:
-    """One thread each; Ctrl-C is the parent's business."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _render(job: Job, missing: list[Plan]) -> None:
     """All of them; on an error the other workers are stopped and the moment is named."""
-    progress = Progress(sum(plan.cameras for plan in missing))
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(job.jobs, mp_context=spawn, initializer=begin_worker)
-    waiting = [plan.number for plan in reversed(missing)]
+    progress = Progress(missing)
+    pool = workers.pool(job.jobs)
+    waiting = missing[::-1]
     running: dict[Future[tuple[int, int]], int] = {}
     try:
         while waiting or running:
             while waiting and len(running) < 2 * job.jobs:
-                number = waiting.pop()
-                running[pool.submit(record, job, number)] = number
+                plan = waiting.pop()
+                running[pool.submit(record, job, plan)] = plan.number
             finished, _ = wait(running, timeout=PROGRESS_EVERY_S, return_when=FIRST_COMPLETED)
             for future in finished:
                 progress.add(*_result(future, running, progress))
@@ -275,8 +284,9 @@ def _result(
 class Progress:
     """How far it is, said every few seconds."""
 
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
+    def __init__(self, missing: list[Plan]) -> None:
+        self._wanted = sum(plan.cameras for plan in missing)
+        self._steps = MEAN_STEPS[missing[0].kind] if missing else 0
         self.clips = self.frames = 0
         self._start = self._said = time.monotonic()
 
@@ -287,7 +297,7 @@ class Progress:
 
     def missing_gb(self) -> float:
         """Space for what is not there yet."""
-        return (self._wanted - self.clips) * MEAN_STEPS * STEP_BYTES / 1e9
+        return (self._wanted - self.clips) * self._steps * STEP_BYTES / 1e9
 
     def tell(self) -> None:
         """A line, if the last one is a while ago."""

@@ -19,6 +19,7 @@ from calibration.rooms.stage import Light
 from calibration.rooms.view import Camera
 
 Gains = npt.NDArray[np.float32]
+Level = npt.NDArray[np.float64]
 Switch = tuple[int, bool]
 
 AMBIENT = (0.04, 0.2)  # of a lamp's power near it: a dim bulb's corners to a white office
@@ -27,6 +28,8 @@ SKY_IN_M = 0.25
 NIGHT_WINDOW = 0.02
 DARK = 0.12  # no room is black: somebody in it must be seen if the truth says he is
 BOUNCED = 1.5  # ambient light of full daylight, to that of the lamps
+WATCHED, LINGERS = 0.35, (100.0, 1200.0)  # share of rooms with a sensor for people; steps it waits
+SURPRISES = 0.8  # times in a long recording that the lamps go on or off without anybody there
 MOODS = {"day": 0.35, "day with lamps": 0.3, "evening": 0.35}
 
 
@@ -94,17 +97,22 @@ def gains(
     burning = mood != "day" if not switches else not switches[0][1]
     lamp = _lamps(rng, steps, burning, switches)
     day = _clouds(rng, steps) if mood != "evening" else np.full(steps, NIGHT_WINDOW)
+    return _table(room, lamp, day)
+
+
+def _table(room: Room, lamp: Level, day: Level) -> Gains:
+    """From how lamps and daylight go (N,) to every light's gain."""
     by_day = [source != "lamp" for source in room.sources]
     table = np.where(by_day, day[:, None], lamp[:, None])
     share = BOUNCED if room.windows else 0.0
     ambient = np.maximum(DARK, lamp + share * day)
-    glow = day if room.windows else np.ones(steps)
+    glow = day if room.windows else np.ones(len(lamp))
     return np.column_stack([table, ambient, glow]).astype(np.float32)
 
 
 def _lamps(
     rng: np.random.Generator, steps: int, burning: bool, switches: Sequence[Switch]
-) -> npt.NDArray[np.float64]:
+) -> Level:
     """Level over time; tubes start with a flicker, and mains hum beats with the shutter."""
     level = np.full(steps, float(burning))
     tube = rng.random() < 0.4
@@ -118,7 +126,7 @@ def _lamps(
     return np.asarray(level * (1 + hum * np.sin(beat)))
 
 
-def _clouds(rng: np.random.Generator, steps: int) -> npt.NDArray[np.float64]:
+def _clouds(rng: np.random.Generator, steps: int) -> Level:
     """Daylight over time: mostly steady, at times a cloud within seconds."""
     level = np.full(steps, float(rng.uniform(0.25, 1.0)))
     if rng.random() < 0.3:
@@ -126,6 +134,48 @@ def _clouds(rng: np.random.Generator, steps: int) -> npt.NDArray[np.float64]:
         share = 1 / (1 + np.exp(-(np.arange(steps) - middle) / pace))
         level *= 1 + (float(rng.uniform(0.4, 1.7)) - 1) * share
     return level
+
+
+# ---- for minutes -------------------------------------------------------------------------------
+
+
+def of_minutes(
+    rng: np.random.Generator, room: Room, here: npt.NDArray[np.bool_], touches: Sequence[int]
+) -> Gains:
+    """(N, L + 2) of a long recording; here (N,): somebody is in; touches: steps at the switch.
+
+    Lamps burn, or go on and off with who comes and goes; hands at the switch and somebody elsewhere
+    turn them over. Daylight drifts, and clouds pass.
+    """
+    steps = len(here)
+    mood = str(rng.choice(list(MOODS), p=list(MOODS.values()))) if room.windows else "evening"
+    burns = np.full(steps, mood != "day" or rng.random() < 0.5)
+    if rng.random() < WATCHED:
+        burns = _lingering(here, round(float(rng.uniform(*LINGERS))))
+    elsewhere = rng.integers(0, steps, int(rng.poisson(SURPRISES)))
+    for step in (*touches, *elsewhere.tolist()):
+        burns[step:] = ~burns[step:]
+    turns = np.flatnonzero(np.diff(burns)) + 1
+    lamp = _lamps(rng, steps, bool(burns[0]), [(int(k), bool(burns[k])) for k in turns])
+    day = _weather(rng, steps) if mood != "evening" else np.full(steps, NIGHT_WINDOW)
+    return _table(room, lamp, day)
+
+
+def _lingering(here: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+    """True from when somebody comes until `steps` after everybody has gone."""
+    now = np.arange(len(here))
+    last = np.maximum.accumulate(np.where(here, now, -steps - 1))
+    return np.asarray(now - last <= steps)
+
+
+def _weather(rng: np.random.Generator, steps: int) -> Level:
+    """Daylight over minutes: nearly steady, or clouds one after another."""
+    pace = float(rng.uniform(60, 600))  # steps from one cloud to the next
+    knots = 2 + int(steps / pace)
+    size = float(rng.choice((0.03, 0.25, 0.5)))
+    level = float(rng.uniform(0.3, 1.0)) * np.exp(rng.normal(0, size, knots))
+    drawn = np.interp(np.arange(steps), np.arange(knots) * pace, np.clip(level, 0.1, 1.4))
+    return np.asarray(drawn, np.float64)
 
 
 def infrared(

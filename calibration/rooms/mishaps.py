@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,9 @@ Array = npt.NDArray[np.float64]
 KINDS = (*upsets.KINDS, "rising")
 WEIGHTS = np.array([0.2, 0.14, 0.17, 0.13, 0.15, 0.08, 0.07, 0.0, 0.06])
 TRIES = 5
+TRY_S, CREEP_S = 3.0, 20.0  # that are left before somebody tries to move, or to get away
+CREEPS = 0.15  # of those who try
+LONG_TRIES = (0.4, 0.35, 0.25)  # share of those who never, seldom and mostly try for minutes
 
 
 def fall(actor: Actor, person: int, kind: str, lying_s: float) -> Event:
@@ -43,6 +47,13 @@ def fall(actor: Actor, person: int, kind: str, lying_s: float) -> Event:
 
 def drop(actor: Actor, person: int, kind: str, lying_s: float) -> Event:
     """Fall as he is now, and lie there for `lying_s` -> the event. Raises NoFit."""
+    event, ragdoll = land(actor, person, kind)
+    lie(actor, ragdoll, lying_s)
+    return replace(event, end=actor.now)
+
+
+def land(actor: Actor, person: int, kind: str) -> tuple[Event, Ragdoll]:
+    """Fall as he is now -> the event so far, and his body as it lies. Raises NoFit."""
     onset = actor.now
     room = actor.setting.solid()
     for attempt in range(TRIES):
@@ -56,8 +67,8 @@ def drop(actor: Actor, person: int, kind: str, lying_s: float) -> Event:
             if attempt == TRIES - 1:
                 raise
     _lay(actor, fallen)
-    lie(actor, ragdoll, lying_s)
-    return Event("fall", (person,), onset, onset + fallen.impact + 1, actor.now, manner.how)
+    impact = onset + fallen.impact + 1
+    return Event("fall", (person,), onset, impact, actor.now, manner.how), ragdoll
 
 
 def _physics(kind: str) -> str:
@@ -85,15 +96,37 @@ def lie(actor: Actor, ragdoll: Ragdoll, seconds: float) -> None:
     """Stay down: breathing only, or struggling first; some crawl a little way."""
     choice = actor.rng.random()
     if choice < 0.35:
-        vigour = float(actor.rng.uniform(0.2, 1.0))
-        length = min(seconds, float(actor.rng.uniform(1.5, 8)))
-        turns, root = falls.struggle(ragdoll, 0, length, vigour, actor.rng)
-        actor.add(turns, root, Posture.DOWN)
-        seconds -= length
+        seconds -= _struggle(actor, ragdoll, seconds)
     if choice > 0.92 and seconds > 4:
         _creep_off(actor)
     if seconds > 0.2:
         actor.still(seconds, Posture.DOWN, float(actor.rng.choice((0.05, 0.3, 1.5))))
+
+
+def _struggle(actor: Actor, ragdoll: Ragdoll, longest_s: float) -> float:
+    """For some seconds -> how many."""
+    vigour = float(actor.rng.uniform(0.2, 1.0))
+    length = min(longest_s, float(actor.rng.uniform(1.5, 8)))
+    turns, root = falls.struggle(ragdoll, 0, length, vigour, actor.rng)
+    actor.add(turns, root, Posture.DOWN)
+    return length
+
+
+def lie_long(actor: Actor, ragdoll: Ragdoll, seconds: float) -> None:
+    """Stay down for minutes: lie still, and try again and again to move, or never."""
+    end, trying = actor.seconds + seconds, float(actor.rng.choice((0.0, 0.25, 0.7), p=LONG_TRIES))
+    restless = float(actor.rng.choice((0.0, 0.05, 0.3)))
+    if actor.rng.random() < trying:
+        _struggle(actor, ragdoll, seconds)
+    while actor.seconds < end - 0.3:
+        left = end - actor.seconds
+        actor.still(min(left, float(actor.rng.uniform(12, 60))), Posture.DOWN, restless)
+        left = end - actor.seconds
+        if left > TRY_S and actor.rng.random() < trying:
+            ragdoll.place(0, *actor.last_two())
+            _struggle(actor, ragdoll, left)
+        elif left > CREEP_S and actor.rng.random() < trying * CREEPS:
+            _creep_off(actor)
 
 
 def _creep_off(actor: Actor) -> None:

@@ -27,10 +27,10 @@ def a_wheelchair(cast: Cast) -> Played:
     """Rolls through the room or is pushed; sits; gets out and in again; or falls out of it."""
     rng, actor = cast.rng, cast.someone()
     helper = cast.someone() if rng.random() < 0.35 else None
-    chair = _arrive(cast, actor, helper)
+    chair = arrive(cast, actor, helper)
     until = actor.seconds + length(rng, 6)
     while actor.seconds < until:
-        _travel(actor, helper, chair, _way(actor, chair.at))
+        travel(actor, helper, chair, way(actor, chair.at))
         wheels.ride_still(actor, chair, float(rng.choice((rng.uniform(0.5, 2), rng.uniform(2, 9)))))
     others = [] if helper is None else [helper]
     if rng.random() < FALLS:
@@ -42,11 +42,11 @@ def a_wheelchair(cast: Cast) -> Played:
         acts.wander(actor, float(rng.uniform(1, 5)))
         if rng.random() < 0.6:
             wheels.get_in(actor, chair)
-            _travel(actor, None, chair, _way(actor, chair.at))
+            travel(actor, None, chair, way(actor, chair.at))
     return cast.played()
 
 
-def _arrive(cast: Cast, actor: Actor, helper: Actor | None) -> Wheelchair:
+def arrive(cast: Cast, actor: Actor, helper: Actor | None) -> Wheelchair:
     """In by the door, alone or pushed; or there already."""
     rng, setting = cast.rng, actor.setting
     if rng.random() >= BEGINS_EMPTY:
@@ -66,12 +66,12 @@ def _arrive(cast: Cast, actor: Actor, helper: Actor | None) -> Wheelchair:
             who.at = wheels.behind(chair) if who is helper else outside
             who.away(away)
     start = actor.now
-    _travel(actor, helper, chair, np.array([outside, inside]))
+    travel(actor, helper, chair, np.array([outside, inside]))
     setting.passages.append(Passage(number, (start + actor.now) // 2))
     return chair
 
 
-def _way(actor: Actor, start: Array) -> Array:
+def way(actor: Actor, start: Array) -> Array:
     """To a spot that is wide enough and not too near; raises NoFit."""
     for _ in range(20):
         goal = actor.setting.spot(actor.rng, WIDE_M)
@@ -80,7 +80,8 @@ def _way(actor: Actor, start: Array) -> Array:
     raise NoFit("no room for wheels")
 
 
-def _travel(actor: Actor, helper: Actor | None, chair: Wheelchair, path: Array) -> None:
+def travel(actor: Actor, helper: Actor | None, chair: Wheelchair, path: Array) -> None:
+    """Roll along floor points (K, 2), by one's own hands or pushed."""
     speed = float(actor.rng.uniform(0.35, 0.9))
     if helper is None:
         wheels.roll(actor, chair, path, speed, own=True)
@@ -97,7 +98,7 @@ def a_walking_frame(cast: Cast) -> Played:
     until = actor.seconds + length(rng, 7)
     pace = float(rng.uniform(0.3, 0.6))
     while actor.seconds < until:
-        wheels.walk_with(actor, frame, _way(actor, actor.at), pace)
+        wheels.walk_with(actor, frame, way(actor, actor.at), pace)
         if rng.random() < 0.6:
             wheels.rest_on(actor, frame, float(rng.uniform(0.6, 6)))
     if rng.random() >= FALLS:

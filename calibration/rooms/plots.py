@@ -22,6 +22,8 @@ from calibration.rooms.ways import yaw_to
 Array = npt.NDArray[np.float64]
 Generator = np.random.Generator
 
+BEFORE_S, LYING_S = (0.0, 40.0), (95.0, 170.0)  # of a long recording with a fall
+
 
 def daily(cast: Cast) -> Played:
     """One person, one or a few acts."""
@@ -116,11 +118,7 @@ def a_seen_fall(cast: Cast) -> Played:
 
 def _fall(cast: Cast, actor: Actor, others: list[Actor]) -> Played:
     rng = cast.rng
-    kind = mishaps.draw_kind(actor)
-    if kind != "bed" or rng.random() < 0.3:
-        begin(actor, empty=rng.random() < BEGINS_EMPTY)
-        if rng.random() < 0.35:
-            something(actor, float(rng.uniform(1, 5)))
+    kind = _before_a_fall(cast, actor)
     whole_minute = rng.random() < 0.12
     lying = float(rng.uniform(35, 50) if whole_minute else rng.gamma(2.2, 3.2) + 2)
     event = mishaps.fall(actor, 0, kind, lying)
@@ -129,6 +127,29 @@ def _fall(cast: Cast, actor: Actor, others: list[Actor]) -> Played:
             something(other, float(rng.uniform(2, 8)))
         other.cut(min(other.now, actor.now))
     return aftermath(cast, actor, others, event)
+
+
+def _before_a_fall(cast: Cast, actor: Actor) -> str:
+    """Be there, and perhaps do something -> how he will fall; in bed he may be from the start."""
+    rng = cast.rng
+    kind = mishaps.draw_kind(actor)
+    if kind != "bed" or rng.random() < 0.3:
+        begin(actor, empty=rng.random() < BEGINS_EMPTY)
+        if rng.random() < 0.35:
+            something(actor, float(rng.uniform(1, 5)))
+    return kind
+
+
+def after_a_fall(cast: Cast) -> Played:
+    """One falls and lies for minutes, still or struggling; he gets up, is helped, or stays."""
+    actor, rng = cast.someone(), cast.rng
+    kind, until = _before_a_fall(cast, actor), float(rng.uniform(*BEFORE_S))
+    while 0 < actor.seconds < until:
+        something(actor, float(rng.uniform(2, 8)))
+    mishaps.PREPARE[kind](actor)
+    event, ragdoll = mishaps.land(actor, 0, kind)
+    mishaps.lie_long(actor, ragdoll, float(rng.uniform(*LYING_S)))
+    return replace(aftermath(cast, actor, [], replace(event, end=actor.now)), whole=True)
 
 
 def aftermath(cast: Cast, actor: Actor, others: list[Actor], event: Event) -> Played:

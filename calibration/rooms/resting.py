@@ -55,7 +55,12 @@ def choose_seat(actor: Actor, kinds: tuple[str, ...] = ()) -> Perch:
     seats = [s for s in actor.setting.room.seats if not kinds or s.kind in kinds]
     if not seats:
         raise NoFit("nothing to sit on")
-    place = perch(seats[int(actor.rng.integers(len(seats)))])
+    return take_seat(actor, seats[int(actor.rng.integers(len(seats)))])
+
+
+def take_seat(actor: Actor, seat: Seat) -> Perch:
+    """This one, with the light chair that it may belong to."""
+    place = perch(seat)
     return replace(place, prop=_sliding(actor, place))
 
 
@@ -95,7 +100,7 @@ def sit_down(actor: Actor, place: Perch, seconds: float | None = None) -> None:
     if seconds is None:
         fast, slow = actor.rng.uniform(0.5, 0.9), actor.rng.uniform(0.9, 2.6)
         seconds = float(fast if actor.rng.random() < 0.4 else slow)
-    seated = _seated(actor, place)
+    seated = sitting_on(actor, place)
     lowered = poses.sitting(actor.rng, actor.skeleton, place.height + 0.22, lean=38.0)
     via = put(lowered, np.array(place.at) + 0.12 * ahead(place.yaw), place.yaw)
     actor.to(seated, seconds, Posture.SIT, via, planted=True)
@@ -103,14 +108,15 @@ def sit_down(actor: Actor, place: Perch, seconds: float | None = None) -> None:
     _slide(actor, place, steps_of(seconds), 0.0)
 
 
-def _seated(actor: Actor, place: Perch, lean: float | None = None) -> Pose:
+def sitting_on(actor: Actor, place: Perch, lean: float | None = None) -> Pose:
+    """A pose on a seat; lean: forward bend of the trunk in degrees (drawn if None)."""
     pose = poses.sitting(actor.rng, actor.skeleton, place.height, lean)
     return put(pose, np.array(place.at), place.yaw)
 
 
 def begin_seated(actor: Actor, place: Perch) -> None:
     """Be sitting there when the moment begins."""
-    pose = _seated(actor, place)
+    pose = sitting_on(actor, place)
     actor.yaw = place.yaw
     actor.add(pose.turns[None], pose.root[None], Posture.SIT)
 
@@ -125,7 +131,7 @@ def stay_seated(actor: Actor, place: Perch, seconds: float) -> None:
             actor.still(min(left, float(actor.rng.uniform(3, 20))), Posture.SIT, 0.5)
             continue
         lean = float(actor.rng.choice((-14, 5, 25, 45, 62), p=(0.2, 0.25, 0.25, 0.18, 0.12)))
-        actor.to(_seated(actor, place, lean), float(actor.rng.uniform(0.5, 1.4)), Posture.SIT)
+        actor.to(sitting_on(actor, place, lean), float(actor.rng.uniform(0.5, 1.4)), Posture.SIT)
         if choice < 0.75:
             low = 0.25 if lean > 40 else 0.75
             front = np.array(place.at) + 0.42 * ahead(place.yaw)
@@ -165,10 +171,11 @@ def sit(actor: Actor, seconds: float) -> None:
     sit_down(actor, place)
     stay_seated(actor, place, seconds)
     stand_up(actor, place)
-    _step_away(actor, place)
+    step_away(actor, place)
 
 
-def _step_away(actor: Actor, place: Perch) -> None:
+def step_away(actor: Actor, place: Perch) -> None:
+    """To where one stands before the seat."""
     actor.follow(np.array([actor.at, place.approach]))
 
 
@@ -208,11 +215,11 @@ def lie_down(actor: Actor, bed: Bed, seconds: float | None = None) -> None:
 
 def rise_from_bed(actor: Actor, place: Perch) -> None:
     """Sit up on the edge, then stand up."""
-    actor.to(_seated(actor, place), float(actor.rng.uniform(1.5, 4.5)), Posture.GETUP)
+    actor.to(sitting_on(actor, place), float(actor.rng.uniform(1.5, 4.5)), Posture.GETUP)
     actor.yaw = place.yaw
     stay_seated(actor, place, float(actor.rng.uniform(0.5, 6)))
     stand_up(actor, place)
-    _step_away(actor, place)
+    step_away(actor, place)
 
 
 def rest_on_bed(actor: Actor, seconds: float) -> None:

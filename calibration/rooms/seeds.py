@@ -16,20 +16,28 @@ PURPOSES = (
     *("room", "cast", "script", "physics", "moment"),
     *(f"{part}{camera}" for part in ("camera", "sensor") for camera in range(CAMERAS)),
 )
-MOMENT, BODY, ROOM = range(3)
+BODY, ROOM = 1, 2
+# Moments are numbered across the splits, each series of long recordings by itself.
+SERIES = {"train": 0, "val": 0, "test": 0} | {
+    name: 3 + k for k, name in enumerate(("life_val", "life_test", "after_val", "after_test"))
+}
 WORLD = 0x4C45544845  # bodies and rooms are the same in every set
 
 
-def stream(seed: int, moment: int, attempt: int, purpose: str) -> np.random.Generator:
-    """The stream of one purpose in one attempt at one moment; seed in [0, 2^63).
+def stream(
+    seed: int, moment: int, attempt: int, purpose: str, series: str = "train"
+) -> np.random.Generator:
+    """The stream of one purpose in one attempt at one moment of a series; seed in [0, 2^63).
 
-    Raises RoomsError for a seed out of range or an unknown purpose.
+    Raises RoomsError for a seed out of range, an unknown purpose or an unknown series.
     """
     if not 0 <= seed < 2**63:
         raise RoomsError(f"a seed lies in 0 .. 2^63 - 1, not {seed}")
     if purpose not in PURPOSES:
         raise RoomsError(f"no stream called {purpose!r}")
-    return _generator(seed, MOMENT, moment, attempt, PURPOSES.index(purpose))
+    if series not in SERIES:
+        raise RoomsError(f"no series called {series!r}")
+    return _generator(seed, SERIES[series], moment, attempt, PURPOSES.index(purpose))
 
 
 def of_body(number: int) -> np.random.Generator:

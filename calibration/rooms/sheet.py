@@ -47,7 +47,7 @@ def draw(folder: Path, label: str, company: Company) -> Path:
 
 
 def _row(name: str, notes: dict[str, Any], row: dict[str, Any], company: Company) -> Grey:
-    recordings = clip.make(notes["seed"], notes["moment"], company, keep_frames=True)
+    recordings = clip.make(notes["seed"], clip.plan_again(notes), company, keep_frames=True)
     frames = recordings[notes["camera"]].frames
     if frames is None:
         raise RoomsError(f"{name}: rendered without frames")

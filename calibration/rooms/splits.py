@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which bodies, rooms, motions and moments belong to train, val and test.
+"""Which bodies, rooms, motions and recordings belong to train, val and test.
 
-No body, no room and no moment belongs to two of them. A motion of a role that has three sources or
+No body, no room and no moment belongs to two of them. Long recordings, of ordinary life and of the
+time after a fall, judge models and train none: they are of val and test only, with people and rooms
+of that split. A motion of a role that has three sources or
 more belongs to one; roles with fewer share theirs, and `shared` names them.
 """
 
@@ -13,6 +15,9 @@ from calibration.rooms.errors import RoomsError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Kind = Literal["moments", "life", "after"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+JUDGED: tuple[Split, ...] = ("val", "test")  # that long recordings can be of
 
 BODIES: dict[Split, range] = {"train": range(560), "val": range(560, 640), "test": range(640, 800)}
 ROOMS: dict[Split, range] = {
@@ -121,6 +126,20 @@ def of_moment(number: int) -> Split:
     """Whose moment this is, whatever the size of the set."""
     place = number % CYCLE
     return "train" if place < CYCLE - 4 else "val" if place == CYCLE - 4 else "test"
+
+
+def series(kind: Kind, split: Split) -> str:
+    """The name of such recordings: their folder, and the last word of their set."""
+    return split if kind == "moments" else f"{kind}_{split}"
+
+
+def parted(name: str) -> tuple[Kind, Split]:
+    """Kind and split of a series. Raises RoomsError."""
+    for kind in KINDS:
+        for split in SPLITS if kind == "moments" else JUDGED:
+            if series(kind, split) == name:
+                return kind, split
+    raise RoomsError(f"no series called {name!r}")
 
 
 def _owner(ranges: dict[Split, range], what: str, number: int) -> Split:

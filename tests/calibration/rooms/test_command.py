@@ -6,6 +6,11 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +20,13 @@ import pytest
 pytest.importorskip("mujoco", reason="there is no MuJoCo for this Python")
 
 from calibration.data import load_labels
-from calibration.rooms import bakery, clip, command, splits, store
+from calibration.rooms import bakery, clip, command, life, plots, splits, store
 from calibration.rooms.errors import AssetError, RoomsError
+from tests.calibration.rooms.test_workers import runs
 from tests.calibration.rooms.tiny_people import tiny_body, tiny_motions
 
 SHORT = {"daily", "empty"}
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @functools.cache
@@ -43,7 +50,7 @@ def motions() -> list:
 
 def arguments(out: Path, **other: object) -> argparse.Namespace:
     known = {"clips": 2, "assets": out / "none", "jobs": 1, "seed": quick_seed()}
-    known |= {"keep_frames": False, "sheet": None, "out": out}
+    known |= {"keep_frames": False, "sheet": None, "out": out, "kind": "moments", "split": None}
     return argparse.Namespace(**(known | other))
 
 
@@ -51,14 +58,14 @@ def arguments(out: Path, **other: object) -> argparse.Namespace:
 def baked(tmp_path: Path):
     """Makes a set's folder in which every body and motion lies already."""
 
-    def make(name: str) -> Path:
+    def make(name: str, plans: list[clip.Plan] | None = None) -> Path:
         folder = tmp_path / name / command.BAKE
         folder.mkdir(parents=True)
         bakery.write(folder / bakery.MOTIONS, bakery.motion_arrays(motions()))
-        for number in (0, 1):
-            for person in clip.plan(quick_seed(), number).people:
-                body = tiny_body(person, 1.6 + 0.01 * (person % 30))
-                bakery.write(folder / f"body_{person:04d}.npz", bakery.body_arrays(body))
+        plans = plans or [clip.plan(quick_seed(), number) for number in (0, 1)]
+        for person in {person for plan in plans for person in plan.people}:
+            body = tiny_body(person, 1.6 + 0.01 * (person % 30))
+            bakery.write(folder / f"body_{person:04d}.npz", bakery.body_arrays(body))
         return tmp_path / name
 
     return make
@@ -89,11 +96,91 @@ def test_jobs_order_and_resuming_change_no_byte(baked) -> None:
     assert (one / "people.csv").read_text().startswith("id,split,sex")
 
 
-def test_another_seed_is_refused(baked) -> None:
+def test_another_seed_or_kind_is_refused(baked) -> None:
     out = baked("set")
     store.open_set(out, command.made_by(1, frames=False))
     with pytest.raises(RoomsError, match="another seed"):
         command.run(arguments(out, seed=2))
+    with pytest.raises(RoomsError, match="another kind"):
+        command.run(arguments(out, seed=1, kind="life"))
+
+
+def test_moments_are_of_all_splits(tmp_path: Path) -> None:
+    with pytest.raises(RoomsError, match="dealt to all splits"):
+        command.run(arguments(tmp_path, split="val"))
+
+
+def test_who_is_asked_to_end_leaves_labels_and_nobody_behind(baked) -> None:
+    plans = list(command.planned(quick_seed(), 8))
+    out = baked("set", plans)
+    words = ["rooms", "--clips", "8", "--out", out, "--assets", out, "--jobs", "1"]
+    words += ["--seed", str(quick_seed())]
+    running = subprocess.Popen([sys.executable, "-m", "calibration", *words], cwd=ROOT)
+    assert soon(lambda: bool(digests(out)), 120)
+    workers = children(running.pid)
+    running.terminate()
+    assert running.wait(60) == 128 + signal.SIGTERM
+    assert workers
+    assert soon(lambda: not any(runs(worker) for worker in workers), 20)
+    assert 0 < len(load_labels(out)) < 8
+
+
+def soon(true: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not true() and time.monotonic() < until:
+        time.sleep(0.05)
+    return true()
+
+
+def children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in listed.split()]
+
+
+# ---- long recordings ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["life", "after"])
+def test_a_long_recording_is_of_its_own_set(
+    baked, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shortened to seconds here."""
+    monkeypatch.setattr(life, "LASTS_S", (4.0, 5.0))
+    monkeypatch.setattr(life, "TEN_MINUTES_S", (3.0, 4.0))
+    monkeypatch.setattr(plots, "BEFORE_S", (0.0, 0.0))
+    monkeypatch.setattr(plots, "LYING_S", (2.0, 3.0))
+    plan = clip.plan_long(3, 1, kind, "val")
+    assert all(splits.of_body(person) == "val" for person in plan.people)
+    out = baked("set", [plan])
+    company = bakery.Bakery(out / command.BAKE)
+    recordings = clip.make(3, plan, company)
+    for recording in recordings:
+        store.save(out, recording)
+        assert splits.of_room(recording.room) == "val"
+        assert clip.plan_again(recording.notes()) == plan
+    assert store.write_labels(out) == plan.cameras
+    found = load_labels(out)
+    assert {c.set for c in found} == {f"rooms_{kind}_val"}
+    assert {c.path.parent.name for c in found} == {f"{kind}_val"}
+    assert bool(found[0].spans(["fall"])) == (kind == "after")
+
+
+def test_series_share_no_draw() -> None:
+    plans = {
+        (kind, split): [clip.plan_long(1, n, kind, split) for n in range(30)]
+        for kind in ("life", "after")
+        for split in splits.JUDGED
+    }
+    for (kind, split), many in plans.items():
+        assert len({plan.people for plan in many}) > 25
+        assert all(splits.of_body(p) == split for plan in many for p in plan.people)
+        assert {plan.series for plan in many} == {f"{kind}_{split}"}
+    places = [
+        tuple(p - splits.BODIES[s].start for p in plan.people)
+        for (_, s), many in plans.items()
+        for plan in many
+    ]
+    assert len(set(places)) > len(places) - 10
 
 
 def test_missing_assets_are_named_and_nothing_is_begun(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_streams_are_apart_and_repeat():
 
     keys = [(1, 2, 0, "room"), (2, 2, 0, "room"), (1, 3, 0, "room"), (1, 2, 1, "room")]
     keys += [(1, 2, 0, purpose) for purpose in seeds.PURPOSES[1:]]
+    long = [s for s, number in seeds.SERIES.items() if number]
+    keys += [(1, 2, 0, "room", series) for series in long]
     drawn = [draw(*key) for key in keys]
     drawn += [seeds.of_body(n).integers(1 << 60) for n in range(5)]
     drawn += [seeds.of_room(n).integers(1 << 60) for n in range(5)]
@@ -73,6 +75,16 @@ def test_streams_are_apart_and_repeat():
     for seed, purpose in ((-1, "room"), (2**63, "room"), (1, "weather")):
         with pytest.raises(RoomsError):
             seeds.stream(seed, 0, 0, purpose)
+    with pytest.raises(RoomsError):
+        seeds.stream(1, 0, 0, "room", "life_train")
+
+
+def test_a_series_says_kind_and_split():
+    for name in seeds.SERIES:
+        assert splits.series(*splits.parted(name)) == name
+    assert splits.parted("life_test") == ("life", "test")
+    with pytest.raises(RoomsError):
+        splits.parted("life_train")  # what judges trains nothing
 
 
 def test_splits_share_nothing_that_they_do_not_say():
