@@ -115,7 +115,7 @@ def bench(packed: Packed, fold: int, people: int, steps: int, folder: Path) -> B
 def thinned(packed: Packed, clips: int) -> Packed:
     """The same with at most so many clips to learn from, of whole moments; the rest stays."""
     teach = [m for m in packed.moments() if m[0].clip.set == RENDERED]
-    every = -(-sum(len(moment) for moment in teach) // clips)
+    every = max(1, -(-sum(len(moment) for moment in teach) // clips))
     kept = {one.start for moment in teach[::every] for one in moment}
     left = [c for c in packed.clips if c.clip.set != RENDERED or c.start in kept]
     return replace(packed, clips=tuple(left))
