@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_bridge.card import COUNT, KINDS, ONSET, POSTURES, UNUSUAL, Card, load_card
+from cloud_bridge.card import COUNT, HEADS, KINDS, ONSET, POSTURES, UNUSUAL, Card, load_card
 from cloud_bridge.errors import ModelError
 
 # Windows per inference; more are cut into several, so that memory does not grow with a burst.
@@ -136,7 +136,9 @@ class Recogniser:
     def _hands_on(self, number: int) -> str:
         """The name of the output that is no head."""
         ports = self._requests[number].get_compiled_model().outputs
-        found = [port.get_any_name() for port in ports if not port.get_names() & set(self._widths)]
+        found = [
+            port.get_any_name() for port in ports if not port.get_names() & {BEHAVIOURS, *HEADS}
+        ]
         if len(found) != 1:
             raise ModelError(
                 f"{self.card.exits[number].network}: of its outputs one must be hidden features for"

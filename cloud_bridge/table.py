@@ -74,7 +74,15 @@ class Table:
 
     def path(self, key: str) -> Path | None:
         """A path, relative to the configuration's directory; None if it is not there."""
-        return self._base / Path(self.text(key)).expanduser() if key in self._left else None
+        if key not in self._left:
+            return None
+        text = self.text(key)
+        try:
+            return self._base / Path(text).expanduser()
+        except RuntimeError:
+            raise self._refuse(
+                key, f"a path; {text!r} begins with the home of nobody here"
+            ) from None
 
     def table(self, key: str) -> "Table":
         """A table inside this one, empty if it is not there."""

@@ -62,7 +62,11 @@ def _name(where: str, value: object, _: Path) -> str:
 
 
 def _path(where: str, value: object, folder: Path) -> Path:
-    return folder / Path(_text(where, value, folder)).expanduser()
+    text = _text(where, value, folder)
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{where}: {text!r} begins with the home of nobody here") from None
 
 
 def _broker_url(where: str, value: object, folder: Path) -> str:

@@ -117,6 +117,11 @@ REFUSED = {
         "admission = 3\nstate_directory",
         "admission must be a table",
     ),
+    "nobody's home": (
+        'state_directory = "',
+        'state_directory = "~nobody-of-that-name/',
+        "home of nobody",
+    ),
     "bad TOML": ("[stream]", "[stream", "bridge.toml"),
     "no name": ('name = "device-2"', 'name = "Device 2"', r"device\[1\].name must be"),
     "names missing": ('sensors = ["main"]', "sensors = []", r"sensors must be a list of 1 to 64"),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.config import (
@@ -167,6 +167,7 @@ def test_any_host_name_makes_a_device_name(name):
 
 
 @given(st.dictionaries(st.text(max_size=8), st.integers() | st.text() | st.booleans()))
+@example({"dir": "~nobody-of-that-name/x"})
 def test_no_table_raises_anything_but_config_error(table):
     for readers in READERS.values():
         for key, read in readers.items():
