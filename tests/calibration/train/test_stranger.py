@@ -9,6 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from calibration.evaluate import MODELS, shipped_models  # noqa: E402
+from calibration.replay import Station  # noqa: E402
 from calibration.train import attackers, stranger  # noqa: E402
 from calibration.train.command import save_model  # noqa: E402
 from calibration.train.lineup import WINDOW, lineup, places  # noqa: E402
@@ -17,6 +19,7 @@ from calibration.train.people import People, read_people  # noqa: E402
 from calibration.train.recipe import noise_ratio  # noqa: E402
 from calibration.train.trunk import Model  # noqa: E402
 from tests.calibration.train.made_up import crowd, packed_of, rendered  # noqa: E402
+from wire.profile import Profile  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -126,3 +129,24 @@ def test_the_command_says_no_by_its_status(tmp_path, monkeypatch, capsys):
     assert "nearest neighbours" in capsys.readouterr().out
     monkeypatch.setattr(stranger, "MARGIN", 0.15)  # few windows of few persons
     assert command(*words, "--model", strict) == 0
+
+
+def test_shipped_vectors_are_the_integers_of_the_release(tmp_path):
+    """Against the release itself: the mean of many of its draws is the vector before the noise."""
+    planes = np.random.default_rng(2).integers(0, 90, (45, 3, 64, 80), np.uint8)
+    packed = packed_of([rendered(tmp_path, 0, "train", 45, 3)], planes)
+    vectors, ratio = stranger.of_shipped(MODELS, packed)
+    place = places(packed, [])[0]
+    found = vectors(place)
+    profile = Profile.load(MODELS / "profile.json")
+    assert found.shape == (WINDOW, profile.released_dim)
+    assert np.linalg.norm(found, axis=1).max() <= 1
+    assert ratio == profile.sigmas[0] / profile.clip_norm
+    station = Station(shipped_models(MODELS, None))
+    np.savez(tmp_path / "a.npz", planes=planes[place.first : place.first + WINDOW])
+    embeddings = station.embed(tmp_path / "a.npz")
+    mean = np.mean([station.release(embeddings) for _ in range(60)], axis=0) / profile.clip_norm
+    station.close()
+    left = mean - found
+    assert left.std() == pytest.approx(ratio / 60**0.5, rel=0.2)  # noise, and nothing else
+    assert np.abs(left.mean(axis=0)).max() < 5 * ratio / (60 * WINDOW) ** 0.5
