@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", choices=splits.JUDGED, help="of life and after: whose people and rooms (test)"
     )
     parser.add_argument("--keep-frames", action="store_true", help="also write lossless videos")
-    parser.add_argument("--sheet", metavar="LABEL", help="then draw a contact sheet of this label")
+    parser.add_argument(
+        "--sheet", metavar="LABEL", help="then draw a sheet of this label or kind of fall"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contact sheets: what a label looks like, rendered again from the seeds of the clips that have it.
+"""Contact sheets: what a label or a kind of fall looks like, rendered again from the clips' seeds.
 
 Frames of a set need not be kept for this: a clip is its seed.
 """
@@ -27,10 +27,13 @@ Grey = npt.NDArray[np.uint8]
 
 
 def draw(folder: Path, label: str, company: Company) -> Path:
-    """OUT/sheets/<label>.png: one row per clip. Raises RoomsError if no clip has the label."""
+    """OUT/sheets/<label>.png: one row per clip. Raises RoomsError if no clip has the label.
+
+    label: one of labels.csv, or a kind of fall, the first word of its column `how`.
+    """
     rows: list[Grey] = []
     for path, notes in store.clips(folder):
-        found = [row for row in notes["rows"] if row["label"] == label]
+        found = [row for row in notes["rows"] if label in _names(row)]
         if found:
             rows.append(_row(path.stem, notes, found[0], company))
         if len(rows) == CLIPS:
@@ -44,6 +47,10 @@ def draw(folder: Path, label: str, company: Company) -> Path:
         raise RoomsError(f"{path}: the sheet cannot be encoded")
     path.write_bytes(image.tobytes())
     return path
+
+
+def _names(row: dict[str, Any]) -> tuple[str, str]:
+    return row["label"], row["how"].partition(",")[0]
 
 
 def _row(name: str, notes: dict[str, Any], row: dict[str, Any], company: Company) -> Grey:
