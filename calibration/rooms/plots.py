@@ -22,7 +22,8 @@ from calibration.rooms.ways import yaw_to
 Array = npt.NDArray[np.float64]
 Generator = np.random.Generator
 
-BEFORE_S, LYING_S = (0.0, 40.0), (95.0, 170.0)  # of a long recording with a fall
+COMES = (0.2, 0.8)
+BEFORE_S, LYING_S, COMES_LATE = (0.0, 40.0), (95.0, 170.0), (0.85, 0.98)  # of long recordings
 
 
 def daily(cast: Cast) -> Played:
@@ -149,32 +150,40 @@ def after_a_fall(cast: Cast) -> Played:
     mishaps.PREPARE[kind](actor)
     event, ragdoll = mishaps.land(actor, 0, kind)
     mishaps.lie_long(actor, ragdoll, float(rng.uniform(*LYING_S)))
-    return replace(aftermath(cast, actor, [], replace(event, end=actor.now)), whole=True)
+    event = replace(event, end=actor.now)
+    return replace(aftermath(cast, actor, [], event, COMES_LATE), whole=True)
 
 
-def aftermath(cast: Cast, actor: Actor, others: list[Actor], event: Event) -> Played:
-    """Who fell, the first of the cast, gets up, is helped, or stays where he lies."""
+def aftermath(
+    cast: Cast, actor: Actor, others: list[Actor], event: Event, comes: tuple[float, float] = COMES
+) -> Played:
+    """Who fell, the first of the cast, gets up, is helped, or stays where he lies.
+
+    comes: after which share of the time on the floor somebody may come in to help.
+    """
     ending = cast.rng.random()
     if ending < 0.22:
         mishaps.recover(actor)
         if cast.rng.random() < 0.5:
             acts.wander(actor, 2.0)
     elif ending < 0.45:
-        event = _helped(cast, actor, others, event)
+        event = _helped(cast, actor, others, event, comes)
     played = cast.played()
     stays = actor.posture == Posture.DOWN
     last = replace(event, end=actor.now) if stays else event
     return replace(played, events=(last,))
 
 
-def _helped(cast: Cast, actor: Actor, others: list[Actor], event: Event) -> Event:
+def _helped(
+    cast: Cast, actor: Actor, others: list[Actor], event: Event, comes: tuple[float, float]
+) -> Event:
     """Somebody who is there, or who comes in, kneels down beside the one who lies."""
     if others:
         helper = others[0]
         meetings.wait((helper, actor))
     else:
         helper = cast.someone()
-        share = float(cast.rng.uniform(0.2, 0.8))
+        share = float(cast.rng.uniform(*comes))
         after = (event.onset + share * (actor.now - event.onset)) * STEP_S
         acts.enter(helper, int(cast.rng.choice(acts.exits(helper))), max(0.5, after))
     meetings.help_up(helper, actor, float(cast.rng.uniform(2, 7)))
