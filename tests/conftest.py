@@ -7,12 +7,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from calibration.broker import Broker
 from tests.kernels.host.driver.build import build, missing
 from tests.machines import cpu_machine, gpu_machine
 
 __all__ = ["cpu_machine", "gpu_machine"]  # beside the fixtures below
+
+# Nothing here is a timing: a busy machine must not fail a test of what is right.
+settings.register_profile("lethe", deadline=None)
+settings.load_profile("lethe")
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = pytest.StashKey[int]()  # tests that need a GPU
